@@ -1,0 +1,74 @@
+"""What one run of the benchmarks measures: the libraries, how large the models are, how long to repeat."""
+
+import functools
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from benchmarks.models import mlp, resnet, transformer
+from benchmarks.net import Model, Net
+from benchmarks.timing import Effort
+
+BASE = "handwritten"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of every row."""
+
+    depths: tuple[int, ...] = (10, 100, 1000, 5000)
+    real: tuple[Model, ...] = (
+        transformer.Decoder("GPT-2 small"),
+        resnet.ResNet(),
+        transformer.Stack(96),
+        transformer.Stack(96, scanned=True),
+    )
+    tiny: transformer.Decoder = transformer.Decoder("decoder 4 x 64", 4, 64, 4, 256, 32, 4)
+    init_depths: tuple[int, ...] = (10, 100, 1000)
+    jit_init: mlp.Mlp = mlp.Mlp(100)
+    large: mlp.Mlp = mlp.Mlp(30, 2048)
+    leaves: tuple[int, ...] = (10, 100, 1000, 10_000)
+    inner_depth: int = 24
+    cold_repeats: int = 3
+    import_repeats: int = 15
+    effort: Effort = Effort()
+
+
+QUICK = Sizes(
+    depths=(2, 4),
+    real=(
+        transformer.Decoder("GPT-2, 1 x 16", 1, 16, 2, 32, 8),
+        resnet.ResNet("ResNet, 2 blocks", (1, 1), 8, 16, 2, 10),
+        transformer.Stack(2, 16, 2, 8),
+        transformer.Stack(2, 16, 2, 8, scanned=True),
+    ),
+    tiny=transformer.Decoder("decoder 1 x 16", 1, 16, 2, 32, 8, 2),
+    init_depths=(2,),
+    jit_init=mlp.Mlp(2),
+    large=mlp.Mlp(4, 128),
+    leaves=(4,),
+    inner_depth=2,
+    cold_repeats=1,
+    import_repeats=1,
+    effort=Effort(1, 1, 0.0),
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The libraries at hand, by name, and the sizes."""
+
+    frameworks: dict[str, ModuleType]
+    sizes: Sizes
+
+    def builders(self, model: Model) -> dict[str, Any]:
+        """Return, for each library that has this kind of model, a function that makes a fresh net of it."""
+        return {
+            name: functools.partial(module.BUILDERS[type(model)], model)
+            for name, module in self.frameworks.items()
+            if type(model) in module.BUILDERS
+        }
+
+    def nets(self, model: Model) -> dict[str, Net]:
+        """Return one net for each library that has this kind of model."""
+        return {name: make() for name, make in self.builders(model).items()}

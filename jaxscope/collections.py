@@ -1,0 +1,94 @@
+"""Collections: lists of a pass's variables, losses and other values, by key."""
+
+import re
+from typing import Any
+
+from jaxscope.passes import REGULARIZATION_LOSSES, Added, current, entered
+from jaxscope.sites import here
+
+
+class GraphKeys:
+    """The names of TF1's standard collections.
+
+    Source:
+        `tf.compat.v1.GraphKeys`.
+
+    Example:
+        >>> GraphKeys.GLOBAL_VARIABLES
+        'variables'
+    """
+
+    GLOBAL_VARIABLES = "variables"
+    LOCAL_VARIABLES = "local_variables"
+    METRIC_VARIABLES = "metric_variables"
+    MODEL_VARIABLES = "model_variables"
+    TRAINABLE_VARIABLES = "trainable_variables"
+    MOVING_AVERAGE_VARIABLES = "moving_average_variables"
+    REGULARIZATION_LOSSES = REGULARIZATION_LOSSES
+    LOSSES = "losses"
+    WEIGHTS = "weights"
+    BIASES = "biases"
+    ACTIVATIONS = "activations"
+    UPDATE_OPS = "update_ops"
+    SUMMARIES = "summaries"
+    GLOBAL_STEP = "global_step"
+
+
+def get_collection(key: str, scope: str | None = None) -> list[Any]:
+    """Return the members of a collection, in the order in which they were made or added.
+
+    Args:
+        key: A collection's name: one of `GraphKeys`, or your own.
+        scope: A regular expression that the members' names must match at their start; values without
+            a name never match one.
+
+    Returns:
+        A new list. For `regularization_losses`: a scalar loss for each variable that has a regularizer,
+        computed here from the variable's current value.
+
+    Raises:
+        TraceError: A value was added inside an inner trace that has ended.
+        NoPassError: Outside a transformed function.
+
+    Source:
+        `tf.compat.v1.get_collection`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> @js.transform
+        ... def net():
+        ...     js.get_variable("w", [3], regularizer=js.regularizers.l2(0.1))
+        ...     return sum(js.get_collection(js.GraphKeys.REGULARIZATION_LOSSES))
+        >>> import jax.numpy as jnp
+        >>> print(f"{net.apply({'w': jnp.ones(3)}):.2f}")
+        0.15
+    """
+    return entered("get_collection").members(key, re.compile(scope).match if scope else None)
+
+
+def add_to_collection(key: str, value: Any) -> None:
+    """Append a value to a collection of this pass.
+
+    Args:
+        key: The collection's name.
+        value: Anything; an array or a Python object.
+
+    Raises:
+        NoPassError: Outside a transformed function.
+
+    Source:
+        `tf.compat.v1.add_to_collection`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> @js.transform
+        ... def net():
+        ...     js.add_to_collection("losses", 2.0)
+        ...     return js.get_collection("losses")
+        >>> net.apply({})
+        [2.0]
+    """
+    run = current("add_to_collection")
+    state = None if run.traces.at_root else run.traces.current
+    run.added.append(Added(key, value, state, len(run.entries), here()))
+    run.changed()

@@ -1,0 +1,116 @@
+"""The one place that knows JAX's versions, and the shape of its stack frames."""
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
+from typing import Any, cast
+
+import jax
+from jax import core as jax_core
+from jax import lax
+from jax.extend import core as extend_core
+
+# jax.extend.core has these since 0.9; before that jax.core had them.
+_core: Any = extend_core if hasattr(extend_core, "get_opaque_trace_state") else jax_core
+trace_state: Callable[[], Any] = _core.get_opaque_trace_state
+_take_trace: Callable[[], Any] = _core.take_current_trace
+
+_JAX = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
+_JAXSCOPE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def _code(function: Any) -> Any:
+    return inspect.unwrap(function).__code__
+
+
+_PLUMBING = frozenset({inspect.getfile(functools), inspect.getfile(contextlib)})
+_RULES_FILE = inspect.getfile(jax.custom_vjp)
+
+
+def _inner_code(function: Any) -> Iterator[CodeType]:
+    """Yield the code of the functions defined in a function: what `jax.vmap(f)` runs, say."""
+    return (constant for constant in _code(function).co_consts if isinstance(constant, CodeType))
+
+
+# Calls of the user's own, by which JAX runs a function from the file of the rules.
+_RULE_CALLS = frozenset(
+    {
+        _code(jax.custom_vjp.__call__),
+        _code(jax.custom_jvp.__call__),
+        _code(jax.closure_convert),
+        *_inner_code(jax.custom_gradient),
+    }
+)
+_WRITE_LOSERS: dict[Any, str] = {
+    **dict.fromkeys(_inner_code(jax.vmap), "jax.vmap"),
+    **dict.fromkeys(_inner_code(jax.checkpoint), "jax.checkpoint"),
+    _code(lax.associative_scan): "jax.lax.associative_scan",
+    _RULES_FILE: "a function with a custom derivative",
+    inspect.getfile(inspect.unwrap(jax.shard_map)): "jax.shard_map",
+}
+_LOOPS = frozenset(map(_code, (lax.scan, lax.while_loop, lax.fori_loop, lax.map, lax.associative_scan)))
+
+
+def staging_trace() -> Any:
+    """Return the innermost trace that writes operations into a jaxpr; None where they are run.
+
+    The traces of vmap and grad run a function's operations on another trace, their parent.
+    """
+    with _take_trace() as innermost:
+        trace = innermost
+        while trace is not None and type(trace).__name__ != "DynamicJaxprTrace":
+            trace = getattr(trace, "parent_trace", None)
+        return trace
+
+
+def in_derivative_rule() -> bool:
+    """Tell whether JAX itself is running a derivative rule, outside the call of its function.
+
+    Such a rule repeats what the function did, on behalf of the same call: its frames lie between one
+    of the file that defines `jax.custom_vjp` and a user's, without a call of the function between.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    inside = False
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if frame.f_code in _RULE_CALLS:
+            inside = False
+        elif file == _RULES_FILE:
+            inside = True
+        elif inside and not file.startswith((_JAX, _JAXSCOPE)) and file not in _PLUMBING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def repeats_a_call() -> bool:
+    """Tell whether JAX runs a body again here, on behalf of one call of the user's.
+
+    It does so in derivative rules, and in the loops that `jax.disable_jit` runs in Python.
+    """
+    return in_derivative_rule() or (bool(cast(Any, jax.config).jax_disable_jit) and loops_open(None) > 0)
+
+
+def loops_open(stop: Any) -> int:
+    """Count the frames of JAX's loops between here and the frame whose code is `stop`."""
+    return sum(frame.f_code in _LOOPS for frame in _frames(stop))
+
+
+def loses_writes(stop: Any) -> str | None:
+    """Return the transform between here and `stop` in which JAX loses, repeats or refuses a write."""
+    for frame in _frames(stop):
+        found = _WRITE_LOSERS.get(frame.f_code) or _WRITE_LOSERS.get(frame.f_code.co_filename)
+        if found is not None:
+            return found
+    return None
+
+
+def _frames(stop: Any) -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not stop:
+        yield frame
+        frame = frame.f_back

@@ -1,0 +1,421 @@
+"""Depth: blocks that are traced once for many scopes - jit, scan_layers and ensemble."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+
+from jaxscope import tables
+from jaxscope.errors import InvalidNameError, InvalidShapeError, StateError, TraceError
+from jaxscope.lifting import Block, CannotLiftError, Recipe, inherited
+from jaxscope.passes import Pass, current
+from jaxscope.recording import Recording, placeholder
+from jaxscope.scopes import Options
+from jaxscope.scoping import variable_scope
+from jaxscope.sites import here
+from jaxscope.stacking import Group, stacked_values
+from jaxscope.staging import Call, Result, is_array
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Jitted(Generic[P, R]):
+    """A block that is traced once for all the scopes it is called in; made by `jit`."""
+
+    def __init__(self, block: Callable[P, R]) -> None:
+        self._function = block
+        self._block = Block(block)
+        functools.update_wrapper(self, block, updated=())  # the block may be one of these itself
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the block in the current scope."""
+        run = current("jit")
+        call = Call(args, kwargs)
+        options, stream = inherited(run)
+        recipe = None
+        if run.scope.custom_getter is None:
+            # Whatever is wrong with the block, running it as it is says so by its full names.
+            with contextlib.suppress(CannotLiftError, Exception):
+                recipe = self._block.recipe(run, call)
+        if recipe is None or (recipe.numbers_scopes and run.frame.node.children):
+            return self._function(*args, **kwargs)
+        scope = run.scope
+        values = [request.ask(run, scope._prefix) for request in recipe.requests]
+        for path in recipe.entered:
+            run.counts.enter(run.frame.node.at(path))
+        words, counts = jax.tree.map(lambda array: array[0], recipe.key_arguments(run, stream, [scope._name]))
+        if isinstance(run, Recording):
+            for name in recipe.writes:
+                run.write(run.entries[scope._prefix + name], None)
+            return cast(R, placeholders(recipe.result))
+        if recipe.program is None:
+            recipe.program = self._jit(recipe, options, call.without_arrays())
+        key = stream.key if stream is not None and recipe.keys else None
+        with run.traces.neutral():  # the program makes no request of this pass
+            result, writes = recipe.program(values, key, words, counts, call.arrays)
+        for name, value in writes.items():
+            run.write(run.entries[scope._prefix + name], value)
+        run.changed()
+        return cast(R, result.value())
+
+    def _jit(self, recipe: Recipe, options: Options, call: Call) -> Callable[..., Any]:
+        names = [request.name for request in recipe.requests]
+
+        def program(values: Any, key: Any, words: Any, counts: Any, arrays: Any) -> Any:
+            args, kwargs = call.join(arrays)
+            given = dict(zip(names, values, strict=True))
+            result, writes = self._block.play(recipe, options, given, key, words, counts, args, kwargs)
+            return Result(result), writes
+
+        program.__name__ = getattr(self._function, "__name__", "block")
+        return jax.jit(program)
+
+
+def jit(block: Callable[P, R]) -> Jitted[P, R]:
+    """Return a block that is traced once for all the scopes it is called in.
+
+    The variables that it asks for become its arguments, under names relative to the scope. What it does
+    is what the block does; only tracing and compiling are faster, in a deep model by as much as it has
+    blocks. `jax.jit` inside a model is right, too, but traces anew for each scope.
+
+    Args:
+        block: A function that asks for variables. Its arguments may be any pytrees; leaves that are no
+            arrays are part of what is traced.
+
+    Returns:
+        A function to call in its place. A block that asks for something that relative names cannot say
+        (`js.Variable`, templates, collections, scope objects from outside, custom getters) runs as it is.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> @js.jit
+        ... def layer(x):
+        ...     return jnp.tanh(x @ js.get_variable("w", [x.shape[-1], x.shape[-1]]))
+        >>> @js.transform
+        ... def net(x):
+        ...     for i in range(3):
+        ...         with js.variable_scope(f"layer_{i}"):
+        ...             x = layer(x)
+        ...     return x
+        >>> list(net.spec(jnp.ones(4)))
+        ['layer_0/w', 'layer_1/w', 'layer_2/w']
+    """
+    return Jitted(block)
+
+
+class _Layers(Generic[P, R]):
+    """What `scan_layers` and `ensemble` share: one block, and variables of many scopes, stacked."""
+
+    def __init__(self, block: Callable[P, R], length: int, name: str) -> None:
+        if "{}" not in name or name.count("{}") != 1 or "/" in name:
+            raise InvalidNameError(
+                f"the name of layers must have one {{}} for their numbers, and no slash, unlike {name!r}",
+                code="layer_name",
+                at=here(),
+                fix='pass name="layer_{}", say',
+            )
+        if length < 1:
+            raise InvalidShapeError(
+                f"the number of layers must be at least 1, and is {length}",
+                code="layer_number",
+                at=here(),
+                fix="pass the number of times that the block is to run",
+            )
+        self._function = block
+        self._block = Block(block)
+        self._length = length
+        self._name = name
+        self.__wrapped__ = block
+        self.__name__ = getattr(block, "__name__", "block")
+        self.__doc__ = block.__doc__
+
+    def _prepare(self, run: Pass, what: str, call: Call) -> "_Prepared | None":
+        """Return the block's recipe in one layer, and the variables of all layers, stacked.
+
+        None where the layers have to run one by one: where the block fails, or a rule has to see each.
+        """
+        with variable_scope(self._name.format(0)) as scope:
+            options, stream = inherited(run)
+            try:
+                recipe = self._block.recipe(run, call)
+            except CannotLiftError as problem:
+                raise TraceError(
+                    f"js.{what} runs its block for all layers at once, and the block uses {problem.what}",
+                    code="cannot_lift",
+                    at=problem.site,
+                    scope=run.describe_scope(),
+                    fix="keep that out of the block, or run the layers in a Python loop",
+                ) from None
+            except StateError:
+                raise  # what to write instead, in the block
+            except Exception:  # noqa: BLE001 - the layers in a loop say what is wrong, by full names
+                return None
+            getter = scope.custom_getter
+        if getter is not None and recipe.writes:
+            return None
+        scopes = [run.scope._prefix + self._name.format(index) for index in range(self._length)]
+        words, counts = recipe.key_arguments(run, stream, scopes)
+        prepared = _Prepared(recipe, options, None if stream is None else stream.key, words, counts)
+        group = Group(run.scope._prefix, self._name, self._length, recipe.requests)
+        before = run.groups.get(group.pattern)
+        if isinstance(before, Group) and before.shared_by(group):
+            prepared.group = before
+        elif getter is None and self._at_once(run, group, recipe):
+            group.values = stacked_values(run, group)
+        if group.values:
+            run.add_group(group)
+            prepared.group = group
+        for scope_name in scopes if prepared.group else ():
+            run.counts.enter(run.counts.root.at(scope_name))
+        if prepared.group is not None:
+            prepared.values = prepared.group.values
+        elif recipe.requests:
+            prepared.entries = self._one_by_one(run, recipe, getter)
+            prepared.values = {
+                name: jnp.stack([run.read(entry) if entry else value for entry, value in column])
+                for name, column in prepared.entries.items()
+            }
+        return prepared
+
+    def _at_once(self, run: Pass, group: Group, recipe: Recipe) -> bool:
+        """Tell whether no rule has to see single layers: then their entries are made when asked for."""
+        return not (
+            run.creators
+            or run.frozen
+            or run.assuming
+            or (recipe.writes and not run.traces.at_root)
+            or any(request.regularizer is not None or request.reuse is True for request in recipe.requests)
+            or any(name.startswith(group.prefix) for name in (*run.entries, *run.groups))
+        )
+
+    def _one_by_one(self, run: Pass, recipe: Recipe, getter: Any) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {request.name: [] for request in recipe.requests}
+        for index in range(self._length):
+            with variable_scope(self._name.format(index)) as scope:
+                for request in recipe.requests:
+                    value = request.ask(run, scope._prefix, getter)
+                    entry = None if getter else run.entries[scope._prefix + request.name]
+                    columns[request.name].append((entry, value))
+                for path in recipe.entered:
+                    run.counts.enter(run.frame.node.at(path))
+        return columns
+
+    def _write(self, run: Pass, prepared: "_Prepared", writes: dict[str, Any]) -> None:
+        for name, values in writes.items():
+            if prepared.group is not None:
+                run.write(prepared.group.stacked_entry(name), values)
+                continue
+            for index, (entry, _) in enumerate(prepared.entries[name]):
+                run.write(entry, None if values is None else values[index])
+        run.changed()
+
+
+@dataclasses.dataclass
+class _Prepared:
+    """All that a run of the layers needs."""
+
+    recipe: Recipe
+    options: Options
+    key: jax.Array | None
+    words: Any
+    counts: Any
+    group: Group | None = None
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    entries: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+
+
+class Scanned(_Layers[P, R]):
+    """Layers that run as one `jax.lax.scan`; made by `scan_layers`."""
+
+    def __init__(self, block: Callable[P, R], length: int, name: str, unroll: int | bool, remat: Any) -> None:
+        super().__init__(block, length, name)
+        self._unroll = unroll
+        self._remat = remat
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the layers, the first argument of each being what the one before returned."""
+        run = current("scan_layers")
+        prepared = self._prepare(run, "scan_layers", Call(args, kwargs))
+        x, *rest = args
+        if prepared is None:
+            for index in range(self._length):
+                with variable_scope(self._name.format(index)):
+                    x = cast(Any, self._function)(x, *rest, **kwargs)
+            return cast(R, x)
+        _check_carry(prepared.recipe, x)
+        if isinstance(run, Recording):
+            self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
+            return cast(R, placeholders(prepared.recipe.result))
+
+        def layer(x: Any, xs: Any) -> Any:
+            values, words, counts = xs
+            return self._block.play(
+                prepared.recipe, prepared.options, values, prepared.key, words, counts, (x, *rest), kwargs
+            )
+
+        if self._remat is not False and self._remat is not None:
+            policy = None if self._remat is True else self._remat
+            layer = jax.checkpoint(layer, policy=policy, prevent_cse=False)
+        xs = (prepared.values, prepared.words, prepared.counts)
+        with run.traces.neutral():  # the layers make no request of this pass
+            x, writes = jax.lax.scan(layer, x, xs, length=self._length, unroll=self._unroll)
+        self._write(run, prepared, writes)
+        return cast(R, x)
+
+
+class Ensemble(_Layers[P, R]):
+    """Members that run side by side as one `jax.vmap`; made by `ensemble`."""
+
+    def __init__(self, block: Callable[P, R], size: int, name: str, in_axes: int | None) -> None:
+        super().__init__(block, size, name)
+        self._in_axes = in_axes
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the members; each array that they return has a leading axis of members."""
+        run = current("ensemble")
+        call = Call(args, kwargs)
+        arrays = call.arrays
+        if self._in_axes is not None:
+            call.arrays = [_without_axis(array, self._in_axes) for array in arrays]
+        prepared = self._prepare(run, "ensemble", call)
+        kept = call.without_arrays()
+        if prepared is None:
+            return self._one_after_the_other(kept, arrays)
+        if isinstance(run, Recording):
+            self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
+            return cast(R, placeholders(prepared.recipe.result, self._length))
+
+        def member(values: Any, words: Any, counts: Any, arrays: Any) -> Any:
+            args, kwargs = kept.join(arrays)
+            result, writes = self._block.play(
+                prepared.recipe, prepared.options, values, prepared.key, words, counts, args, kwargs
+            )
+            return Result(result), writes
+
+        members = jax.vmap(member, in_axes=(0, 0, 0, self._in_axes), axis_size=self._length)
+        with run.traces.neutral():  # the members make no request of this pass
+            result, writes = members(prepared.values, prepared.words, prepared.counts, arrays)
+        self._write(run, prepared, writes)
+        return cast(R, result.value())
+
+    def _one_after_the_other(self, call: Call, arrays: list[Any]) -> R:
+        results: list[Any] = []
+        for index in range(self._length):
+            with variable_scope(self._name.format(index)):
+                own = arrays if self._in_axes is None else [jnp.take(a, index, self._in_axes) for a in arrays]
+                args, kwargs = call.join(own)
+                results.append(cast(Any, self._function)(*args, **kwargs))
+        return cast(R, jax.tree.map(lambda *leaves: jnp.stack(leaves), *results))
+
+
+def _without_axis(array: Any, axis: int) -> jax.ShapeDtypeStruct:
+    shape = list(array.shape)
+    del shape[axis]
+    return jax.ShapeDtypeStruct(tuple(shape), array.dtype)
+
+
+def _check_carry(recipe: Recipe, x: Any) -> None:
+    given, returned = jax.tree.map(_type, x), jax.tree.map(_type, recipe.result)
+    if given != returned:
+        raise TraceError(
+            "the block of js.scan_layers must return what its first argument is",
+            code="carry",
+            at=here(),
+            takes=given,
+            returns=returned,
+            fix="cast or reshape the result to the type of the first argument, or change what goes in",
+        )
+
+
+def _type(value: Any) -> str:
+    return tables.describe(value)
+
+
+def placeholders(result: Any, *leading: int) -> Any:
+    """Return what stands for a result while recording, with further leading axes."""
+    return jax.tree.map(
+        lambda leaf: placeholder((*leading, *leaf.shape), leaf.dtype) if is_array(leaf) else leaf, result
+    )
+
+
+def scan_layers(
+    block: Callable[P, R],
+    length: int,
+    name: str = "layer_{}",
+    *,
+    unroll: int | bool = 1,
+    remat: Any = False,
+) -> Scanned[P, R]:
+    """Return a function that runs a block `length` times as one `jax.lax.scan`, with variables for each.
+
+    The variables are those of the loop `for i in range(length): with js.variable_scope(name.format(i)):
+    x = block(x)`: the same names, the same initial bits, the same random keys, the same checkpoint. They may
+    be given layer by layer, or stacked (`variables.stack(name)`), which spares `apply` the stacking.
+
+    Args:
+        block: A function of x and perhaps more that returns what x becomes, of the same shapes and dtypes.
+        length: How many layers.
+        name: The name of their scopes, with `{}` for the number, from 0.
+        unroll: As of `jax.lax.scan`.
+        remat: Whether to compute again in the backward pass what is inside a layer: True, or a policy of
+            `jax.checkpoint_policies`.
+
+    Returns:
+        A function of the block's arguments. The first goes from layer to layer, the others to all.
+
+    Raises:
+        InvalidNameError: `name` has no `{}`.
+        InvalidShapeError: `length` is below 1.
+        TraceError: On a call: the block returns another type than it takes (code `carry`), or asks for
+            something that names relative to its scope cannot say (`cannot_lift`).
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> def layer(x):
+        ...     return jnp.tanh(x @ js.get_variable("w", [4, 4]))
+        >>> net = js.transform(js.scan_layers(layer, 3))
+        >>> variables = net.init(jax.random.key(0), jnp.ones(4))
+        >>> list(variables)
+        ['layer_0/w', 'layer_1/w', 'layer_2/w']
+        >>> {name: v.shape for name, v in variables.stack("layer_{}").items()}
+        {'layer_{}/w': (3, 4, 4)}
+    """
+    return Scanned(block, length, name, unroll, remat)
+
+
+def ensemble(
+    block: Callable[P, R], size: int, name: str = "member_{}", *, in_axes: int | None = None
+) -> Ensemble[P, R]:
+    """Return a function that runs a block `size` times side by side, each time with its own variables.
+
+    The variables are those of a loop over the members' scopes, as in `scan_layers`; the members run as
+    one `jax.vmap`.
+
+    Args:
+        block: A function that asks for variables.
+        size: How many members.
+        name: The name of their scopes, with `{}` for the number, from 0.
+        in_axes: None to give all members the same arguments; 0 if each array among them has a leading
+            axis of members.
+
+    Returns:
+        A function of the block's arguments, whose results have a leading axis of members.
+
+    Raises:
+        InvalidNameError: `name` has no `{}`.
+        InvalidShapeError: `size` is below 1.
+        TraceError: On a call: the block asks for something that relative names cannot say.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> net = js.transform(js.ensemble(lambda x: x @ js.get_variable("w", [4, 2]), 5))
+        >>> variables = net.init(jax.random.key(0), jnp.ones(4))
+        >>> len(variables), net.apply(variables, jnp.ones(4)).shape
+        (5, (5, 2))
+    """
+    return Ensemble(block, size, name, in_axes)

@@ -1,0 +1,79 @@
+"""Full names: what is allowed in one, how two join, and the canonical order of many."""
+
+import functools
+import re
+
+from jaxscope.errors import InvalidNameError
+
+_FIRST = "A-Za-z0-9."
+_LATER = r"A-Za-z0-9_.\\/>-"
+_VARIABLE = re.compile(f"[{_FIRST}][{_LATER}]*")
+_OWN = re.compile(f"[{_LATER}]+")
+
+
+def join(scope: str, name: str) -> str:
+    """Return the full name of `name` in the scope of full name `scope` (`""` is the root)."""
+    return f"{scope}/{name}" if scope else name
+
+
+@functools.lru_cache(maxsize=65536)
+def is_variable_name(full_name: str) -> bool:
+    """Tell whether `full_name` may be the full name of a variable."""
+    return _VARIABLE.fullmatch(full_name) is not None and not full_name.endswith("/")
+
+
+@functools.lru_cache(maxsize=65536)
+def is_own_name(name: str, first: bool) -> bool:
+    """Tell whether `name` may be added to a path; `first` if it would be the path's first part."""
+    pattern = _VARIABLE if first else _OWN
+    return pattern.fullmatch(name) is not None and not name.endswith("/")
+
+
+def check_string(name: object, what: str, site: object) -> None:
+    """Raise `InvalidNameError` (code `not_a_string`) unless `name` is a string."""
+    if not isinstance(name, str):
+        raise InvalidNameError(
+            f"the name of a {what} must be a string, not {_short(name)}",
+            code="not_a_string",
+            at=site,
+            fix="pass a string, or give the arguments by keyword",
+        )
+
+
+def invalid(name: str, what: str, site: object, *, first: bool = True) -> InvalidNameError:
+    """Return the error for a `name` that has a character it may not have."""
+    return InvalidNameError(
+        f"{_short(name)} is not a valid name for a {what}: {_complaint(name, first)}",
+        at=site,
+        fix="use letters, digits and any of _ . / \\ > - ; the first must be a letter, a digit or a dot",
+    )
+
+
+def _complaint(name: str, first: bool) -> str:
+    if not name:
+        return "it is empty"
+    if name.endswith("/"):
+        return "it ends in a slash"
+    allowed = [_FIRST if first else _LATER] + [_LATER] * len(name)
+    at = next(at for at, one in enumerate(name) if not re.fullmatch(f"[{allowed[at]}]", one))
+    return f"character {at + 1} is {name[at]!r}"
+
+
+def _short(name: object) -> str:
+    text = repr(name)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+@functools.lru_cache(maxsize=65536)
+def order_key(full_name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Return a sort key that orders names part by part, numbers by size: `layer_2` before `layer_10`."""
+    return tuple(
+        tuple(
+            (0, int(piece), piece) if piece.isdigit() and piece.isascii() else (1, 0, piece)
+            for piece in _DIGITS.split(part)
+        )
+        for part in full_name.split("/")
+    )

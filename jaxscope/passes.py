@@ -1,0 +1,457 @@
+"""A pass: one run of the user's function, and its books."""
+
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from contextvars import ContextVar
+from threading import get_ident
+from typing import Any, Protocol
+
+from jaxscope import compat, tables
+from jaxscope.compat import trace_state
+from jaxscope.counts import Counts, NameScopes, Node
+from jaxscope.errors import (
+    NoPassError,
+    StateError,
+    TraceError,
+)
+from jaxscope.scopes import Options, VariableScope
+from jaxscope.sites import Site, here
+from jaxscope.tracing import Memory, Traces
+
+REGULARIZATION_LOSSES = "regularization_losses"
+
+
+class Entry:
+    """One variable of a pass, as the books hold it.
+
+    Attributes:
+        name: The full name.
+        shape: Its shape; None, or with Nones, until the pass has made it.
+        dtype: The dtype asked for; a given value may have another.
+        value: Its value, or a placeholder.
+        trainable: Whether it is trainable.
+        collections: The collections that it is in.
+        site: Where it was made.
+        by_get: Whether `get_variable` made it, or `js.Variable`, whose variables `get_variable` never finds.
+        initializer: What it starts from.
+        state: The trace that `value` belongs to, while recording.
+        loss: Its regularization loss, of `loss_value`, in trace `loss_state`; None where it has none.
+    """
+
+    # Defaults of the class: an entry is made for each variable of each trace, and most set few of them.
+    by_get = True
+    stacked = False  # whether the value is cut out of one for many layers
+    initializer: Any = None
+    regularizer: Any = None
+    constraint: Any = None
+    sharding: Any = None
+    value: Any = None
+    state: Any = None
+    loss: Any = None
+    loss_value: Any = None
+    loss_state: Any = None
+
+    def __init__(
+        self, name: str, shape: Any, dtype: Any, trainable: bool, collections: tuple[str, ...], site: Site
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.trainable = trainable
+        self.collections = collections
+        self.site = site
+
+    def __str__(self) -> str:
+        return f"{tables.describe(self.value)}  {self.site}"
+
+
+class Group(Protocol):
+    """The variables of many layers, whose entries are made when they are asked for."""
+
+    pattern: str
+    prefix: str
+    position: int
+    settled: bool
+
+    def entries(self) -> list[Entry]:
+        """Return an entry for each variable of each layer, in order of making."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return the non-trainable ones among the stacked values, by their stacked names."""
+        ...
+
+
+class Added:
+    """A value that `add_to_collection` put into a collection."""
+
+    __slots__ = ("key", "position", "site", "state", "value")
+
+    def __init__(self, key: str, value: Any, state: Any, position: int, site: Site) -> None:
+        self.key = key
+        self.value = value
+        self.state = state
+        self.position = position  # how many variables there were before
+        self.site = site
+
+
+class Frame:
+    """One open scope: how it was entered, and what to put back when it is left."""
+
+    id = 0  # stands for the chain of frames in keys
+    changes = 0  # of the books, while this frame is the current one
+    mark: int | None = None  # of the counts, where leaving puts them back
+    named_scope: Any = None
+    manager: Any = None
+    path = ""  # of name scopes, to put back
+    requests = 0  # made by the pass when the scope was opened
+
+    def __init__(self, parent: "Frame | None", scope: VariableScope, node: Node) -> None:
+        self.parent = parent
+        self.scope = scope
+        self.node = node
+
+
+class Pass:
+    """One run of a transformed function, and everything that the rules ask it to remember.
+
+    Attributes:
+        entries: The variables made so far, by full name, in order of making.
+        added: The values added to collections, in order.
+        scope: The current scope object.
+    """
+
+    assuming = False  # that names asked for under reuse=True exist (in a block that is lifted)
+    numbers_scopes = False  # whether a default name was asked for
+
+    def __init__(self, function: Callable[..., Any], memory: Memory, *, everywhere: bool) -> None:
+        self.function = function
+        self.traces = Traces(memory, everywhere=everywhere)
+        self.entries: dict[str, Entry] = {}
+        self.groups: dict[str, Group] = {}  # by pattern; their entries are not made yet
+        self.added: list[Added] = []
+        self.counts = Counts(tracked=self.traces.active)
+        self.name_scopes = NameScopes()
+        self.scope = VariableScope("", Options(), weakref.ref(self))
+        self.frame = Frame(None, self.scope, self.counts.root)
+        self.creators: tuple[Callable[..., Any], ...] = ()
+        self.templates: dict[Any, Any] = {}  # what the pass knows of each, in order of learning
+        self.template_scopes: dict[Any, VariableScope] = {}  # of those that are made with their scope
+        self.frozen = False  # during a template's later call, when nothing is made
+        self.streams: tuple[Any, ...] = ()
+        self.version = 0  # counts what no digest covers
+        self._digest = 0
+        self.ended = False
+        self.thread = self.owner = get_ident()  # a lifted pass sets `thread` aside, to see each request
+        self._numbers: dict[Any, int] = {}
+        self._kept: list[Any] = []
+
+    # --- the two kinds of pass differ in these -------------------------------------------------
+
+    def make(self, entry: Entry, explicit: bool) -> Any:
+        """Make a variable and return its value; raise and leave nothing where that fails.
+
+        Args:
+            entry: The entry, not in the books yet.
+            explicit: Whether the call itself gave the dtype.
+        """
+        self._set_value(entry, explicit)
+        if entry.regularizer is not None:
+            self._regularize(entry)
+        self.entries[entry.name] = entry
+        if self.traces.active:
+            self._digest ^= hash(entry.name)
+            self.rekey()
+        return entry.value
+
+    def _set_value(self, entry: Entry, explicit: bool) -> None:
+        raise NotImplementedError
+
+    def read(self, entry: Entry) -> Any:
+        """Return the value of an entry, as an array that may be used in the present trace."""
+        return entry.value
+
+    def write(self, entry: Entry, value: Any) -> None:
+        """Give an entry a new value."""
+        raise NotImplementedError
+
+    def _note_write(self, entry: Entry) -> None:
+        if not self.traces.at_root:
+            self.traces.memory.written.add(entry.name)
+
+    def check_write(self, entry: Entry) -> None:
+        """Raise `StateError` inside a transform that loses, repeats or refuses a write."""
+        transform = compat.loses_writes(Pass.run.__code__)
+        if transform is not None:
+            raise StateError(
+                f"variable {entry.name!r} is set inside {transform}, "
+                "where JAX loses, repeats or refuses the write",
+                code="write_in_transform",
+                first=str(entry),
+                again=here(),
+                fix=f"return the new value from the function under {transform}, "
+                "and set the variable outside it",
+            )
+
+    def check_from_inputs(self, entry: Entry) -> None:
+        """Raise `TraceError` where an initial value is computed inside an inner trace: it cannot leave."""
+        if not self.traces.at_root:
+            raise TraceError(
+                f"the initial value of {entry.name!r} is computed inside a JAX transform",
+                code="initial_value_in_trace",
+                at=entry.site,
+                scope=self.describe_scope(),
+                fix="pass a function (key, shape, dtype) -> array, or a NumPy array, as initializer "
+                "(jnp.zeros(3) is\ncomputed, too); for a value that depends on the data, make the variable "
+                "outside the transform",
+            )
+
+    # --- books ---------------------------------------------------------------------------------
+
+    def members(self, key: str, matches: Callable[[str], Any] | None) -> list[Any]:
+        """Return the members of a collection whose name matches (None: all), in order."""
+        current("get_collection")
+        self.settle()
+        found: list[tuple[float, Any]] = []  # with their places in the order of making
+        for position, entry in enumerate(self.entries.values()):
+            if matches is None or matches(entry.name):
+                if key == REGULARIZATION_LOSSES and entry.loss is not None:
+                    found.append((position, self._loss(entry)))
+                if key in entry.collections:
+                    found.append((position, self.read(entry)))
+        if matches is None:
+            # A value added when there were n variables comes before the variable at position n.
+            added = [(item.position - 0.5, self._added(item)) for item in self.added if item.key == key]
+            found = sorted([*found, *added], key=lambda pair: pair[0])
+        return [value for _, value in found]
+
+    def _regularize(self, entry: Entry) -> None:
+        """Call an entry's regularizer on its current value (R33)."""
+        entry.loss_value = self.read(entry)
+        entry.loss_state = self.traces.current
+        entry.loss = entry.regularizer(entry.loss_value)
+
+    def _loss(self, entry: Entry) -> Any:
+        # Computed when the variable was made, which may be in a trace that has ended, or a value ago.
+        if self.read(entry) is not entry.loss_value or not self.traces.is_open(entry.loss_state):
+            self._regularize(entry)
+        return entry.loss
+
+    def _added(self, added: Added) -> Any:
+        if added.state is not None and not self.traces.is_open(added.state):
+            raise TraceError(
+                f"a value in collection {added.key!r} was added inside a JAX transform that has ended",
+                code="value_of_ended_trace",
+                first=added.site,
+                again=here(),
+                fix="return the value from the transformed function, and add it to the collection outside",
+            )
+        return added.value
+
+    def scope_set(self) -> None:
+        """Note that a scope object of this pass was set."""
+        if not self.ended:  # a scope object may outlive its pass
+            current("get_variable_scope")
+            self.changed()
+
+    def changed(self) -> None:
+        """Note a change that no digest covers: an inner function called before must run again."""
+        self.version += 1
+        if self.traces.active:
+            self.rekey()
+
+    def mark(self) -> tuple[Any, ...]:
+        """Return a mark of all the books, to go back to."""
+        self.settle()
+        return (
+            dict(self.groups),
+            len(self.entries),
+            len(self.added),
+            self.counts.mark(),
+            self.name_scopes.mark(),
+            len(self.templates),
+            self._digest,
+        )
+
+    def undo(self, mark: tuple[Any, ...]) -> None:
+        """Put the books back as they were when `mark` was taken."""
+        self.settle()
+        self.groups, entries, added, counts, asked, templates, self._digest = mark
+        while len(self.entries) > entries:
+            self.entries.popitem()
+        while len(self.templates) > templates:
+            self.templates.popitem()
+        del self.added[added:]
+        self.counts.undo(counts)
+        self.name_scopes.undo(asked)
+        self.changed()
+
+    # --- groups of layers ----------------------------------------------------------------------
+
+    def add_group(self, group: "Group") -> None:
+        """Enter the variables of many layers into the books at once."""
+        group.position = len(self.entries)
+        self.groups[group.pattern] = group
+        self.changed()
+
+    def settled(self, name: str) -> "Entry | None":
+        """Return the entry of a name, after making those of the groups that it may be in."""
+        if any(name.startswith(group.prefix) for group in self.groups.values()):
+            self.settle()
+        return self.entries.get(name)
+
+    def settle(self) -> None:
+        """Make the entries of all groups, in their places in the order of making."""
+        made = list(self.entries.values())
+        for group in reversed(self.groups.values()):
+            if not group.settled:
+                group.settled = True
+                made[group.position : group.position] = group.entries()
+        self.entries = {entry.name: entry for entry in made}
+
+    # --- frames --------------------------------------------------------------------------------
+
+    def push(self, frame: Frame, scope: VariableScope) -> None:
+        """Make `scope` the current one."""
+        self.frame = frame
+        self.scope = scope
+        if self.traces.active:
+            self.rekey()
+
+    def pop(self) -> Frame:
+        """Leave the current scope and return its frame."""
+        left = self.frame
+        assert left.parent is not None
+        self.frame = left.parent
+        self.scope = left.parent.scope
+        return left
+
+    def chain(self) -> Iterator[Frame]:
+        """Yield the open frames, innermost first; the last is the root's."""
+        frame: Frame | None = self.frame
+        while frame is not None:
+            yield frame
+            frame = frame.parent
+
+    # --- the key of inner traces ---------------------------------------------------------------
+
+    def rekey(self) -> None:
+        """Set the key of traces that begin from now on; for every change while `traces.active`."""
+        self.frame.changes += 1
+        self.traces.rekey((self.scope._name, self.frame.changes), self._key)
+
+    def _key(self) -> Hashable:
+        return (
+            self.traces.id,
+            self._chain_id(self.frame),
+            self._number_of(self.scope._options),
+            self._digest,
+            self.counts.digest,
+            self.version,
+            self.frozen,
+            tuple(map(self._number_of, self.creators)),
+            tuple(map(self._number_of, self.streams)),
+            self.name_scopes.state() if self.traces.memory.numbered else None,
+        )
+
+    def _chain_id(self, frame: Frame) -> int:
+        if frame.parent is not None and not frame.id:
+            frame.id = self._number((self._chain_id(frame.parent), frame.scope._name))
+        return frame.id
+
+    def _number(self, key: Hashable) -> int:
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+    def _number_of(self, thing: Any) -> int:
+        """Return a number for an object's identity, which keeps the object out of JAX's caches."""
+        if thing is None:
+            return 0
+        if (id(thing), None) not in self._numbers:
+            self._kept.append(thing)  # so that its id stays its own while the pass lives
+        return self._number((id(thing), None))
+
+    # --- running -------------------------------------------------------------------------------
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function with this pass as the current one, and return what it returns."""
+        token = _current.set(self)
+        try:
+            with self.traces.neutral():
+                if self.traces.active:
+                    self.rekey()
+                return self.function(*args, **kwargs)
+        finally:
+            while self.frame.parent is not None:  # left open by the function, or left in disorder
+                left = self.pop()
+                if left.named_scope is not None:
+                    left.named_scope.__exit__(None, None, None)
+            self.ended = True
+            _current.reset(token)
+
+    def admit(self, scope: VariableScope) -> None:
+        """Check that a scope object may be entered in this pass."""
+
+    def check_open(self, what: str) -> None:
+        """Raise `NoPassError` where this pass has ended, or belongs to another thread."""
+        if self.ended or get_ident() != self.thread:
+            where = "has ended" if self.ended else "runs in another thread"
+            raise NoPassError(
+                f"js.{what} was called for a pass that {where}",
+                at=here(),
+                fix="make the request in the body of the transformed function, and pass its result on",
+            )
+
+    def describe_scope(self) -> str:
+        """Return the current scope for a message: `mlp/dense (reuse=False)`."""
+        return str(self.scope)
+
+
+def fits(asked: tuple[int | None, ...], found: tuple[int, ...]) -> bool:
+    """Tell whether a shape asked for fits the one found: equal but for None, which fits any size (R25)."""
+    return len(asked) == len(found) and all(a is None or a == f for a, f in zip(asked, found, strict=True))
+
+
+_current: ContextVar[Pass | None] = ContextVar("jaxscope_pass", default=None)
+
+
+def current(what: str) -> Pass:
+    """Return the pass that is running here, after noting that it is asked for something.
+
+    Every request calls this before it changes anything.
+
+    Args:
+        what: The public name of the function that asks, for the message.
+
+    Raises:
+        NoPassError: No transformed function is running in this thread, task or generator.
+    """
+    run = _current.get()
+    if run is None or run.ended or get_ident() != run.thread:
+        run = entered(what)
+    traces = run.traces
+    traces.requests += 1
+    state = trace_state()
+    if not state == traces.current:  # noqa: SIM201 - it defines == alone, and != costs twice as much
+        traces.enter(state)
+    return run
+
+
+def entered(what: str) -> Pass:
+    """Return the pass that is running here, for what the next request will note anyway."""
+    run = _current.get()
+    if run is None:
+        raise NoPassError(
+            f"js.{what} was called outside a transformed function",
+            at=here(),
+            fix="wrap the outermost function: net = js.transform(f), then net.init(...) and "
+            "net.apply(...);\nin a derivative rule that JAX runs later, pass the value in as an argument",
+        )
+    if run.ended or get_ident() != run.thread:
+        run.check_open(what)
+    return run
+
+
+def running() -> Pass | None:
+    """Return the pass that is running here, or None."""
+    run = _current.get()
+    return run if run is not None and not run.ended and get_ident() == run.owner else None

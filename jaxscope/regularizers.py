@@ -1,0 +1,170 @@
+"""Losses on weights: callables from a variable's array to a scalar, or to None for no loss."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+__all__ = [
+    "Regularizer",
+    "l1",
+    "l1_l2",
+    "l1_l2_regularizer",
+    "l1_regularizer",
+    "l2",
+    "l2_regularizer",
+    "no_regularizer",
+    "sum_of",
+    "sum_regularizer",
+]
+
+Regularizer = Callable[[jax.Array], jax.Array | None]
+
+
+def no_regularizer(value: jax.Array) -> None:
+    """Give no loss: where a scope has a regularizer, this switches it off.
+
+    Args:
+        value: The variable's array, of any shape and dtype; not looked at.
+
+    Source:
+        `tf.no_regularizer`; rule R34.
+
+    Example:
+        >>> no_regularizer(jnp.ones(3)) is None
+        True
+    """
+
+
+@dataclass(frozen=True)
+class l1:  # noqa: N801 - called like TF's functions
+    """Give `scale * sum(|v|)`.
+
+    Args:
+        scale: Finite factor, 0 or more; 0 gives None, no loss at all.
+
+    Raises:
+        ValueError: `scale` is negative or not finite.
+
+    Source:
+        `tf.contrib.layers.l1_regularizer`.
+
+    Example:
+        >>> l1(0.5)(jnp.array([1.0, -3.0]))
+        Array(2., dtype=float32)
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check(self.scale)
+
+    def __call__(self, value: jax.Array) -> jax.Array | None:
+        """Return the loss of `value`, a scalar of its dtype, or None where `scale` is 0."""
+        return self.scale * jnp.sum(jnp.abs(value)) if self.scale else None
+
+
+@dataclass(frozen=True)
+class l2:  # noqa: N801 - called like TF's functions
+    """Give `scale * sum(v ** 2) / 2`.
+
+    Args:
+        scale: Finite factor, 0 or more; 0 gives None, no loss at all.
+
+    Raises:
+        ValueError: `scale` is negative or not finite.
+
+    Source:
+        `tf.contrib.layers.l2_regularizer`, which is `scale * tf.nn.l2_loss(v)`; the half is TF's.
+
+    Example:
+        >>> l2(0.5)(jnp.array([1.0, -3.0]))
+        Array(2.5, dtype=float32)
+    """
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _check(self.scale)
+
+    def __call__(self, value: jax.Array) -> jax.Array | None:
+        """Return the loss of `value`, a scalar of its dtype, or None where `scale` is 0."""
+        return self.scale * (jnp.sum(jnp.square(value)) / 2) if self.scale else None
+
+
+@dataclass(frozen=True)
+class l1_l2:  # noqa: N801 - called like TF's functions
+    """Give `scale_l1 * sum(|v|) + scale_l2 * sum(v ** 2) / 2`.
+
+    Args:
+        scale_l1: Finite factor of the L1 part, 0 or more; 0 leaves the part out.
+        scale_l2: Finite factor of the L2 part, likewise.
+
+    Raises:
+        ValueError: A scale is negative or not finite.
+
+    Source:
+        `tf.contrib.layers.l1_l2_regularizer`.
+
+    Example:
+        >>> l1_l2(1.0, 0.5)(jnp.array([1.0, -3.0]))
+        Array(6.5, dtype=float32)
+    """
+
+    scale_l1: float = 1.0
+    scale_l2: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.scale_l1)
+        _check(self.scale_l2)
+
+    def __call__(self, value: jax.Array) -> jax.Array | None:
+        """Return the loss of `value`, a scalar of its dtype, or None where both scales are 0."""
+        return _sum([l1(self.scale_l1)(value), l2(self.scale_l2)(value)])
+
+
+@dataclass(frozen=True, init=False)
+class sum_of:  # noqa: N801 - called like TF's functions
+    """Give the sum of what several regularizers give; None counts as nothing.
+
+    Args:
+        regularizers: Callables from an array to a scalar or None; None among them is left out.
+
+    Source:
+        `tf.contrib.layers.sum_regularizer`.
+
+    Example:
+        >>> sum_of([l1(1.0), no_regularizer, l2(0.5)])(jnp.array([1.0, -3.0]))
+        Array(6.5, dtype=float32)
+    """
+
+    regularizers: tuple[Regularizer, ...]
+
+    def __init__(self, regularizers: Iterable[Regularizer | None]) -> None:
+        parts = tuple(regularizer for regularizer in regularizers if regularizer is not None)
+        object.__setattr__(self, "regularizers", parts)
+
+    def __call__(self, value: jax.Array) -> jax.Array | None:
+        """Return the summed loss of `value`, or None where no part gives one."""
+        return _sum([regularizer(value) for regularizer in self.regularizers])
+
+
+def _sum(losses: list[jax.Array | None]) -> jax.Array | None:
+    total: jax.Array | None = None
+    for loss in losses:
+        if loss is not None:
+            total = loss if total is None else total + loss
+    return total
+
+
+def _check(scale: float) -> None:
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"the scale of a regularizer must be finite and 0 or more, not {scale!r}")
+
+
+l1_regularizer = l1
+l2_regularizer = l2
+l1_l2_regularizer = l1_l2
+sum_regularizer = sum_of

@@ -1,0 +1,198 @@
+"""Replaying: a pass that reads each variable from the given ones, and keeps what is written."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope import tables
+from jaxscope.errors import (
+    DtypeMismatchError,
+    ShapeMismatchError,
+    StateError,
+    VariableNotFoundError,
+    near,
+)
+from jaxscope.passes import Entry, Pass, fits
+from jaxscope.sites import here
+from jaxscope.tracing import Memory
+from jaxscope.variables import Variables
+
+
+class Replaying(Pass):
+    """A pass that reads each variable from the given ones.
+
+    Args:
+        given: Full name -> array.
+        purpose: `"apply"`, which writes nothing; `"apply_with_state"`; or `"init"`, in which variables
+            that are not given take initial values that are computed from the inputs.
+        dry: Whether the pass only learns: it then writes nothing.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        memory: Memory,
+        given: Mapping[str, Any],
+        purpose: str,
+        *,
+        everywhere: bool,
+        dry: bool = False,
+    ) -> None:
+        super().__init__(function, memory, everywhere=everywhere)
+        values = given.as_dict() if isinstance(given, Variables) else given
+        if any(isinstance(value, (np.ndarray, np.generic)) for value in values.values()):
+            # Here, not where one is asked for, which may be in an inner trace.
+            numpy = (np.ndarray, np.generic)
+            values = {n: jnp.asarray(v) if isinstance(v, numpy) else v for n, v in values.items()}
+        self.given: Mapping[str, Any] = values
+        self.born: dict[str, Any] | None = {} if purpose == "init" else None
+        self._frozen_names = given.non_trainable if isinstance(given, Variables) else ()
+        self._purpose = purpose
+        self._dry = dry
+        self._refs: dict[str, Any] = {}
+        if purpose == "apply_with_state" and not dry:
+            # What inner traces write, JAX carries out of them in a reference.
+            for name in sorted(memory.written):
+                at = name if name in self.given else (self._place_in_stack(name) or ("",))[0]
+                if at in self.given and at not in self._refs:
+                    self._refs[at] = jax.new_ref(self.given[at])
+
+    def read(self, entry: Entry) -> Any:
+        reference, at = self._reference(entry.name)
+        return entry.value if reference is None else reference[at]
+
+    def _reference(self, name: str) -> tuple[Any, Any]:
+        """Return the reference that holds a variable, and where in it; None where none does."""
+        if not self._refs:
+            return None, ...
+        if name in self._refs or name in self.given:
+            return self._refs.get(name), ...
+        stacked, index = self._place_in_stack(name) or ("", 0)
+        return self._refs.get(stacked), index
+
+    def write(self, entry: Entry, value: Any) -> None:
+        self.check_write(entry)
+        if self._purpose == "apply":
+            raise StateError(
+                f"apply would lose what is written to variable {entry.name!r}",
+                code="write_in_apply",
+                first=str(entry),
+                again=here(),
+                fix="call net.apply_with_state(variables, ...), which returns (result, state)",
+            )
+        if self._dry or self._purpose == "init":
+            self._note_write(entry)
+            return
+        reference, at = self._reference(entry.name)
+        if reference is not None:
+            self._note_write(entry)
+            self._write_reference(entry, reference, at, value)
+        elif self.traces.at_root:
+            entry.value = value
+        else:
+            self._note_write(entry)
+            self.traces.restart()
+
+    def _write_reference(self, entry: Entry, reference: Any, at: Any, value: jax.Array) -> None:
+        try:
+            reference[at] = value
+        except Exception as problem:
+            if "differentiated" not in str(problem):
+                raise
+            raise StateError(
+                f"variable {entry.name!r} is set to a value that is differentiated inside the function",
+                code="write_in_transform",
+                first=str(entry),
+                again=here(),
+                fix="set it to jax.lax.stop_gradient(value), or set it outside the inner jax.grad",
+            ) from problem
+
+    def state(self) -> Variables:
+        """Return every non-trainable variable, after the run."""
+        values = {name: self.given[name] for name in self._frozen_names}
+        for entry in self.entries.values():
+            if entry.trainable or entry.stacked:
+                continue
+            place = None if entry.name in self.given else self._place_in_stack(entry.name)
+            if place is None:
+                values[entry.name] = self.read(entry)
+            else:
+                name, index = place
+                values[name] = values.get(name, self.given[name]).at[index].set(self.read(entry))
+        for group in self.groups.values():
+            values.update(group.state())
+        values.update((name, reference[...]) for name, reference in self._refs.items())
+        return Variables(values, non_trainable=values)
+
+    def _place_in_stack(self, name: str) -> tuple[str, int] | None:
+        """Return the name and index at which a layer's variable is given stacked, or None."""
+        for match in re.finditer(r"\d+", name):
+            stacked = f"{name[: match.start()]}{{}}{name[match.end() :]}"
+            if stacked in self.given:
+                return stacked, int(match[0])
+        return None
+
+    def _set_value(self, entry: Entry, explicit: bool) -> None:
+        value = self.given.get(entry.name)
+        if value is None:
+            value = self._absent(entry)
+        try:
+            shape = value.shape
+        except AttributeError:
+            raise self._not_an_array(entry, value) from None
+        if type(value) is jax.ShapeDtypeStruct:
+            raise self._not_an_array(entry, value)
+        if shape != entry.shape and entry.shape is not None and not fits(entry.shape, shape):
+            raise ShapeMismatchError(
+                f"the given variable {entry.name!r} has another shape than its function asks for",
+                given=tables.describe(value),
+                asked=tables.describe(entry),
+                at=entry.site,
+                scope=self.describe_scope(),
+                fix="give the variable that this function was initialized with, or convert it",
+            )
+        if explicit and entry.dtype is not None and value.dtype != entry.dtype:
+            raise DtypeMismatchError(
+                f"the given variable {entry.name!r} has another dtype than its function asks for",
+                given=tables.describe(value),
+                asked=tables.describe(entry),
+                at=entry.site,
+                scope=self.describe_scope(),
+                fix="cast it, or leave out dtype= in the request to take it as it is",
+            )
+        entry.shape = shape
+        entry.value = value
+        if self._refs:
+            entry.value = self.read(entry)
+
+    def _absent(self, entry: Entry) -> Any:
+        if self.born is not None and not callable(entry.initializer):
+            self.check_from_inputs(entry)
+            self.born[entry.name] = value = jnp.asarray(entry.initializer)
+            return value
+        if entry.name in self.given:
+            raise self._not_an_array(entry, None)
+        place = self._place_in_stack(entry.name)
+        if place is not None and place[1] < len(self.given[place[0]]):
+            return self.given[place[0]][place[1]]
+        raise VariableNotFoundError(
+            f"variable {entry.name!r} is not among the given variables",
+            at=entry.site,
+            scope=self.describe_scope(),
+            near=near(entry.name, self.given),
+            fix="give it: net.init(key, *args) with these arguments makes it; a checkpoint's names can be "
+            "changed by variables.rename(...)",
+        )
+
+    def _not_an_array(self, entry: Entry, value: Any) -> DtypeMismatchError:
+        return DtypeMismatchError(
+            f"the given variable {entry.name!r} is not an array but {type(value).__name__}",
+            code="not_an_array",
+            at=entry.site,
+            scope=self.describe_scope(),
+            fix="give a jax.Array or a NumPy array",
+        )

@@ -1,0 +1,368 @@
+"""Asking for a variable by name: get_variable, get_local_variable, Variable, set_variable."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxscope import compat, initializers, names, tables
+from jaxscope.collections import GraphKeys
+from jaxscope.creating import GLOBAL_TRAINABLE, check_new, collections_of, through_creators
+from jaxscope.errors import (
+    DtypeMismatchError,
+    InitializerError,
+    ShapeMismatchError,
+    StateError,
+    VariableExistsError,
+    VariableNotFoundError,
+    near,
+)
+from jaxscope.getters import NextGetter
+from jaxscope.initial import as_shape, constant, dtype_conflict, is_constant, resolve
+from jaxscope.passes import Entry, Pass, current, fits
+from jaxscope.scopes import GETTER_ARGUMENTS, Reuse, as_dtype, check_getter, check_initializer, widens
+from jaxscope.sites import here
+
+
+def get_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Callable[[jax.Array], Any] | None = None,
+    trainable: bool = True,
+    collections: Iterable[str] | None = None,
+    *,
+    partitioner: Any = None,
+    constraint: Any = None,
+    custom_getter: Callable[..., Any] | None = None,
+) -> jax.Array:
+    """Return the variable called `name` in the current scope; make it where the scope's `reuse` says so.
+
+    Args:
+        name: The last part of the full name: `"w"` inside scope `mlp/dense` is `mlp/dense/w`.
+        shape: Axis lengths, in elements. May be left out for a variable that exists, and where the
+            initializer gives it.
+        dtype: The element type; the scope's (float32) if left out.
+        initializer: `(key, shape, dtype) -> array`, or a constant: an array, a number or a list. The
+            scope's if left out; else Glorot uniform for floats and zeros for integers and booleans.
+        regularizer: A function of the value that returns a scalar loss, kept in the collection
+            `regularization_losses`; `js.no_regularizer` for none where the scope has one.
+        trainable: Whether the value belongs to what gradients are taken of; if not, `set_variable`
+            may write it.
+        collections: The collections to put it in, instead of `variables`.
+        partitioner: A sharding annotation: a `PartitionSpec`, or a function of (shape, dtype).
+        constraint: A function that projects a new value, for optimizers to call.
+        custom_getter: `g(getter, name, **kwargs)` that the request goes through, in the place of the
+            scope's getters.
+
+    Returns:
+        An array of that shape and dtype. Two requests for one variable give one object.
+
+    Raises:
+        InvalidNameError: The name is no string, or has characters that names may not have.
+        VariableExistsError: The name is taken, and the scope's reuse is False.
+        VariableNotFoundError: The scope's reuse is True and this pass has not made the name; or it is
+            not among the variables given to `apply`.
+        ShapeMismatchError: The variable exists with another shape.
+        DtypeMismatchError: The variable exists with another dtype than the one passed.
+        MissingShapeError: A new variable has no shape.
+        InvalidShapeError: A size is negative, traced, or no whole number.
+        InitializerError: The initializer is a string, does not fit shape or dtype, or returns others.
+        GetterError: The custom getter cannot be called as one.
+        CollectionError: `trainable_variables` is listed for a variable that is not trainable.
+        TemplateError: A template's later call would make it.
+        NoPassError: Outside a transformed function.
+
+    Source:
+        `tf.compat.v1.get_variable`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> net = js.transform(lambda x: x @ js.get_variable("w", [x.shape[-1], 2]))
+        >>> {name: v.shape for name, v in net.init(jax.random.key(0), jnp.ones(3)).items()}
+        {'w': (3, 2)}
+    """
+    run = current("get_variable")
+    scope = run.scope
+    if type(name) is not str:
+        names.check_string(name, "variable", here())
+    full = scope._prefix + name
+    if not names.is_variable_name(full):
+        raise names.invalid(full if name else name, "variable", here())
+    reuse, dtype_here, initializer_here, regularizer_here, getter_here, partitioner_here, constraint_here = (
+        scope._options
+    )
+    if initializer is None:
+        initializer = initializer_here
+    elif type(initializer) is str:
+        check_initializer(initializer, f"variable {full!r}")
+    elif dtype is not None and is_constant(initializer):
+        given = constant(full, initializer, here()).dtype
+        if given != as_dtype(dtype):
+            raise dtype_conflict(full, given, as_dtype(dtype), here())
+    explicit = dtype is not None
+    if custom_getter is not None:
+        check_getter(custom_getter)
+        getter_here = custom_getter
+    if explicit:
+        dtype_here = as_dtype(dtype)
+    if regularizer is not None:
+        regularizer_here = regularizer
+    if partitioner is not None:
+        partitioner_here = partitioner
+    if constraint is not None:
+        constraint_here = constraint
+    arguments = (
+        full,
+        shape,
+        dtype_here,
+        initializer,
+        regularizer_here,
+        reuse,
+        trainable,
+        collections,
+        partitioner_here,
+        constraint_here,
+    )
+    value: jax.Array = (
+        ask_for(run, explicit, *arguments)
+        if getter_here is None
+        else ask_through(run, getter_here, explicit, *arguments)
+    )
+    return value
+
+
+def get_local_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Callable[[jax.Array], Any] | None = None,
+    trainable: bool = False,
+    collections: Iterable[str] | None = None,
+    *,
+    partitioner: Any = None,
+    constraint: Any = None,
+    custom_getter: Callable[..., Any] | None = None,
+) -> jax.Array:
+    """Return a variable as `get_variable` does: never trainable, and in `local_variables`.
+
+    Args:
+        name: As in `get_variable`, like all others but these two.
+        shape: Axis lengths, in elements.
+        dtype: The element type.
+        initializer: `(key, shape, dtype) -> array`, or a constant.
+        regularizer: A function of the value that returns a scalar loss.
+        trainable: Ignored, as in TF1.
+        collections: Further collections, besides `local_variables`.
+        partitioner: A sharding annotation.
+        constraint: A function that projects a new value.
+        custom_getter: A getter in the place of the scope's.
+
+    Returns:
+        An array.
+
+    Raises:
+        JaxscopeError: As `get_variable`.
+
+    Source:
+        `tf.compat.v1.get_local_variable`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> net = js.transform(lambda: js.get_local_variable("count", [], "int32"))
+        >>> net.spec()["count"].collections
+        ('local_variables',)
+    """
+    del trainable
+    return get_variable(
+        name,
+        shape,
+        dtype,
+        initializer,
+        regularizer,
+        False,
+        (*(collections or ()), GraphKeys.LOCAL_VARIABLES),
+        partitioner=partitioner,
+        constraint=constraint,
+        custom_getter=custom_getter,
+    )
+
+
+def ask_through(run: Pass, getter: Callable[..., Any], explicit: bool, *arguments: Any) -> Any:
+    """Return what a custom getter returns for a request, by its full name (R38)."""
+
+    def ask(*, dtype: Any, **others: Any) -> Any:
+        return ask_for(run, explicit, dtype=as_dtype(dtype), **others)
+
+    path, run.name_scopes.path = run.name_scopes.path, ""  # R56
+    try:
+        return getter(NextGetter(ask), **dict(zip(GETTER_ARGUMENTS, arguments, strict=True)))
+    finally:
+        run.name_scopes.path = path
+
+
+def ask_for(
+    run: Pass,
+    explicit: bool,
+    name: str,
+    shape: Any,
+    dtype: Any,
+    initializer: Any,
+    regularizer: Any,
+    reuse: Reuse | None,
+    trainable: bool,
+    collections: Iterable[str] | None,
+    partitioner: Any,
+    constraint: Any,
+) -> Any:
+    """Return a variable by its full name, behind the getters; the checks come in R23's order, from (6) on."""
+    if shape is not None:
+        if initializer is not None and is_constant(initializer):
+            raise InitializerError(
+                f"variable {name!r} has both a shape and a constant as initializer",
+                code="constant_with_shape",
+                at=here(),
+                shape=f"{shape}",
+                fix="leave out the shape: the constant gives it",
+            )
+        shape = as_shape(shape, name, here)
+    entry = run.entries.get(name)
+    if entry is None and run.groups:
+        entry = run.settled(name)
+    if entry is not None and entry.by_get:
+        if reuse is False and not compat.repeats_a_call():
+            raise _exists(run, entry, "this scope does not share names", _SHARE)
+        _check_found(run, entry, shape, dtype if explicit else None)
+        return run.read(entry)
+    if reuse is True and not run.assuming:
+        raise VariableNotFoundError(
+            f"variable {name!r} does not exist, and this scope makes none",
+            at=here(),
+            scope=run.describe_scope(),
+            near=near(name, run.entries),
+            fix="make it before, in a scope without reuse=True; or share and make with reuse=js.AUTO_REUSE",
+        )
+    if entry is not None:
+        raise _exists(run, entry, "js.Variable made it, which is never shared", "use another name")
+    site = here(2)
+    start, full_shape, full_dtype = resolve(name, initializer, shape, dtype, explicit, site)
+    kept_in = (
+        GLOBAL_TRAINABLE if collections is None and trainable else collections_of(collections, trainable)
+    )
+    entry = Entry(name, full_shape, full_dtype, trainable, kept_in, site)
+    entry.initializer = start
+    if regularizer is not None:
+        entry.regularizer = regularizer
+    if constraint is not None:
+        entry.constraint = constraint
+    if partitioner is not None:
+        entry.sharding = partitioner
+    if run.frozen or not trainable:
+        check_new(run, entry)
+    if run.creators:
+        return through_creators(run, entry, explicit, name, collections)
+    return run.make(entry, explicit)
+
+
+_SHARE = "to share it, open the scope with reuse=True or js.AUTO_REUSE; for a new one, use another name"
+
+
+def _exists(run: Pass, entry: Entry, why: str, fix: str) -> VariableExistsError:
+    return VariableExistsError(
+        f"variable {entry.name!r} already exists, and {why}",
+        first=str(entry),
+        again=here(),
+        scope=run.describe_scope(),
+        fix=fix,
+    )
+
+
+def _check_found(run: Pass, entry: Entry, shape: Any, dtype: Any) -> None:
+    if shape is not None and shape != entry.shape and not fits(shape, entry.shape or ()):
+        raise ShapeMismatchError(
+            f"variable {entry.name!r} exists with another shape",
+            first=str(entry),
+            again=f"{tables.shape_text(shape)}  {here()}",
+            scope=run.describe_scope(),
+            fix="ask for the shape that it has, or use another name",
+        )
+    if dtype is not None and dtype != entry.value.dtype:
+        raise DtypeMismatchError(
+            f"variable {entry.name!r} exists with another dtype",
+            first=str(entry),
+            again=f"{dtype}  {here()}",
+            scope=run.describe_scope(),
+            fix="ask for the dtype that it has, leave out dtype=, or use another name",
+        )
+
+
+def set_variable(name: str, value: Any) -> None:
+    """Give a non-trainable variable of the current scope a new value.
+
+    Only `net.apply_with_state` returns what was written; later requests in the same call read it.
+
+    Args:
+        name: The name that `get_variable` made it with, in this scope.
+        value: The new value, of the variable's shape and dtype.
+
+    Raises:
+        VariableNotFoundError: This pass has not made the name.
+        StateError: The variable is trainable, or cannot be written here: in plain `apply`, or inside
+            a transform in which JAX would lose the write or run it twice.
+        ShapeMismatchError: The value has another shape.
+        DtypeMismatchError: The value has another dtype.
+        NoPassError: Outside a transformed function.
+
+    Example:
+        >>> import jax, jaxscope as js
+        >>> @js.transform
+        ... def counter():
+        ...     count = js.get_variable("count", [], "int32", trainable=False)
+        ...     js.set_variable("count", count + 1)
+        >>> out, state = counter.apply_with_state(counter.init(jax.random.key(0)))
+        >>> state["count"]
+        Array(1, dtype=int32)
+    """
+    run = current("set_variable")
+    if type(name) is not str:
+        names.check_string(name, "variable", here())
+    full = run.scope._prefix + name
+    entry = run.entries.get(full) or run.settled(full)
+    if entry is None or not entry.by_get:
+        raise VariableNotFoundError(
+            f"variable {full!r} does not exist, so it cannot be set",
+            at=here(),
+            scope=run.describe_scope(),
+            near=near(full, run.entries),
+            fix="get it first, in this scope: js.get_variable(name, shape, trainable=False)",
+        )
+    if entry.trainable:
+        raise StateError(
+            f"variable {full!r} is trainable, and only others can be set",
+            code="set_trainable",
+            first=str(entry),
+            again=here(),
+            fix="make it with trainable=False, or change it outside: variables.replace({...})",
+        )
+    new = jnp.asarray(initializers.as_constant(value))
+    if isinstance(value, (bool, int, float)) and widens(new.dtype, entry.value.dtype):
+        new = new.astype(entry.value.dtype)
+    if new.shape != entry.shape:
+        raise ShapeMismatchError(
+            f"variable {full!r} is set to a value of another shape",
+            first=str(entry),
+            again=f"{tables.describe(new)}  {here()}",
+            fix="set a value of the variable's shape",
+        )
+    if new.dtype != entry.value.dtype:
+        raise DtypeMismatchError(
+            f"variable {full!r} is set to a value of another dtype",
+            first=str(entry),
+            again=f"{tables.describe(new)}  {here()}",
+            fix=f"convert it: value.astype({str(entry.value.dtype)!r})",
+        )
+    run.write(entry, new)
+    run.changed()

@@ -1,0 +1,254 @@
+"""Scope objects: a name prefix and the defaults that requests below it inherit."""
+
+import enum
+import inspect
+import re
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope.errors import GetterError, InitializerError, NoPassError, ReuseError
+from jaxscope.sites import here
+
+
+class ReuseMode(enum.Enum):
+    """The third value of `reuse`, beside False and True."""
+
+    AUTO_REUSE = "AUTO_REUSE"
+
+    def __str__(self) -> str:
+        return "js.AUTO_REUSE"
+
+    __repr__ = __str__
+
+
+#: As `reuse`: get the variable if this pass has it, else make it.
+AUTO_REUSE = ReuseMode.AUTO_REUSE
+
+Reuse = bool | ReuseMode
+
+#: The keyword arguments that a custom getter receives, besides `getter`.
+GETTER_ARGUMENTS = (
+    "name",
+    "shape",
+    "dtype",
+    "initializer",
+    "regularizer",
+    "reuse",
+    "trainable",
+    "collections",
+    "partitioner",
+    "constraint",
+)
+
+
+class Options(NamedTuple):
+    """What requests inherit from their scope; immutable, so that scopes can share one."""
+
+    reuse: Reuse = False
+    dtype: Any = np.dtype("float32")
+    initializer: Any = None
+    regularizer: Any = None
+    custom_getter: Callable[..., Any] | None = None
+    partitioner: Any = None
+    constraint: Any = None
+
+
+class Books(Protocol):
+    """What a scope object needs of the pass that it belongs to."""
+
+    def scope_set(self) -> None: ...
+    def check_open(self, what: str) -> None: ...
+    def members(self, key: str, matches: Callable[[str], Any] | None) -> list[Any]: ...
+
+
+class VariableScope:
+    """A scope: the prefix of the full names in it, and the defaults that they inherit.
+
+    One is made whenever a scope is entered (`with js.variable_scope(...) as scope`), and
+    `js.get_variable_scope()` returns the current one. Entering it again later is a jump: its name and
+    its options hold, whatever the place. The setters act on later requests, and on scopes entered later.
+
+    Source:
+        `tf.compat.v1.VariableScope`.
+    """
+
+    __slots__ = ("__weakref__", "_books", "_name", "_options", "_prefix")
+
+    def __init__(self, name: str, options: "Options", books: "weakref.ref[Books]") -> None:
+        self._name = name
+        self._prefix = name + "/" if name else ""
+        self._options = options
+        self._books = books  # weakly: a scope object that a user keeps must not keep the pass's arrays
+
+    @property
+    def name(self) -> str:
+        """The full name; `""` for the root."""
+        return self._name
+
+    @property
+    def reuse(self) -> Reuse:
+        """False, True or `AUTO_REUSE`."""
+        return self._options.reuse
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of variables that ask for none."""
+        return self._options.dtype
+
+    @property
+    def initializer(self) -> Any:
+        """The default initializer, or None."""
+        return self._options.initializer
+
+    @property
+    def regularizer(self) -> Any:
+        """The default regularizer, or None."""
+        return self._options.regularizer
+
+    @property
+    def custom_getter(self) -> Callable[..., Any] | None:
+        """The custom getter, with those of outer scopes behind it, or None."""
+        return self._options.custom_getter
+
+    @property
+    def partitioner(self) -> Any:
+        """The default partitioner (a sharding annotation), or None."""
+        return self._options.partitioner
+
+    @property
+    def constraint(self) -> Any:
+        """The default constraint, or None."""
+        return self._options.constraint
+
+    def reuse_variables(self) -> None:
+        """Set `reuse` to True, for good: on the root scope, for the rest of the pass."""
+        self._set(reuse=True)
+
+    def set_initializer(self, initializer: Any) -> None:
+        """Set the default initializer.
+
+        Raises:
+            InitializerError: It is a string.
+        """
+        check_initializer(initializer, "this scope")
+        self._set(initializer=initializer)
+
+    def set_regularizer(self, regularizer: Any) -> None:
+        """Set the default regularizer."""
+        self._set(regularizer=regularizer)
+
+    def set_dtype(self, dtype: Any) -> None:
+        """Set the dtype of variables that ask for none."""
+        self._set(dtype=as_dtype(dtype))
+
+    def set_custom_getter(self, custom_getter: Callable[..., Any] | None) -> None:
+        """Set the custom getter, in the place of the whole chain of getters.
+
+        Raises:
+            GetterError: It cannot be called as a getter.
+        """
+        check_getter(custom_getter)
+        self._set(custom_getter=custom_getter)
+
+    def set_partitioner(self, partitioner: Any) -> None:
+        """Set the default partitioner."""
+        self._set(partitioner=partitioner)
+
+    def _set(self, **options: Any) -> None:
+        self._options = self._options._replace(**options)
+        books = self._books()
+        if books is not None:
+            books.scope_set()
+
+    def get_collection(self, key: str) -> list[Any]:
+        """Return the members of a collection that are in this scope; of the root scope, all (R44).
+
+        Args:
+            key: The collection's name.
+
+        Returns:
+            As `js.get_collection`, for names that match this scope's at their start, as an expression.
+
+        Raises:
+            NoPassError: The pass that made the scope has ended.
+        """
+        books = self._books()
+        if books is None:
+            raise NoPassError(
+                f"scope {self._name!r} belongs to a pass that has ended",
+                at=here(),
+                fix="get the scope anew in each call: js.get_variable_scope()",
+            )
+        books.check_open("get_collection")
+        return books.members(key, re.compile(self._prefix).match if self._name else None)
+
+    def __str__(self) -> str:
+        return f"{self._name or 'the root scope'} (reuse={self.reuse})"
+
+    def __repr__(self) -> str:
+        return f"<VariableScope {self}>"
+
+
+def as_dtype(dtype: Any) -> Any:
+    """Return a dtype as JAX has it here: 64-bit types are 32-bit ones unless x64 is enabled."""
+    return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
+
+
+def widens(given: Any, wanted: Any) -> bool:
+    """Tell whether a number of one dtype is one of another: a boolean an integer, an integer a float."""
+    kinds = "biufc"
+    one, other = (jnp.dtype(dtype).kind.replace("V", "f").replace("u", "i") for dtype in (given, wanted))
+    return kinds.find(one) <= kinds.find(other)
+
+
+def check_reuse(reuse: Any, name: str) -> None:
+    """Raise `ReuseError` unless `reuse` is None, False, True or `AUTO_REUSE` (R16)."""
+    if reuse is not None and reuse is not True and reuse is not False and reuse is not AUTO_REUSE:
+        raise ReuseError(
+            f"reuse={reuse!r} has no meaning for scope {name!r}",
+            at=here(),
+            fix="pass True, js.AUTO_REUSE, or leave it out to inherit",
+        )
+
+
+def check_initializer(initializer: Any, name: str) -> None:
+    """Raise `InitializerError` for an initializer that is a string (R29)."""
+    if isinstance(initializer, str):
+        raise InitializerError(
+            f"the initializer of {name} is the string {initializer!r}",
+            code="string_initializer",
+            at=here(),
+            fix=f"pass a function or an array: js.initializers.{initializer}, say",
+        )
+
+
+def check_getter(getter: Any) -> None:
+    """Raise `GetterError` unless `getter` is None or can be called as a custom getter (R37)."""
+    if getter is None:
+        return
+    if not callable(getter):
+        raise GetterError(
+            f"a custom getter must be callable, and {getter!r} is not",
+            code="getter_not_callable",
+            at=here(),
+            fix="pass a function g(getter, name, **kwargs) that returns getter(name, **kwargs)",
+        )
+    try:
+        signature = inspect.signature(getter)
+    except ValueError:  # a builtin without a signature: the call will tell
+        return
+    try:
+        signature.bind(getter=None, **dict.fromkeys(GETTER_ARGUMENTS))
+    except TypeError as problem:
+        raise GetterError(
+            f"custom getter {getattr(getter, '__name__', getter)!r} "
+            f"cannot take what it is called with: {problem}",
+            at=here(),
+            takes=", ".join(("getter", *GETTER_ARGUMENTS)),
+            fix="take **kwargs and pass them on: g(getter, name, **kwargs)",
+        ) from None

@@ -1,0 +1,366 @@
+"""Opening scopes: variable_scope, name_scope and variable_creator_scope."""
+
+import contextlib
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any
+
+import jax
+
+from jaxscope import compat, names
+from jaxscope.errors import GetterError, InvalidNameError, ReuseError, ScopeNestingError, TraceError
+from jaxscope.getters import compose
+from jaxscope.passes import Frame, Pass, current, entered, running
+from jaxscope.scopes import (
+    AUTO_REUSE,
+    Reuse,
+    VariableScope,
+    as_dtype,
+    check_getter,
+    check_initializer,
+    check_reuse,
+)
+from jaxscope.sites import here
+
+_NOTHING: dict[str, Any] = {}
+
+
+class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
+    """Open a scope: a prefix for the names in it, and defaults that they inherit.
+
+    Also opens a `jax.named_scope`, so that profiles and HLO show the name.
+
+    Args:
+        name_or_scope: The scope's own name (`""` keeps the current name and only sets options), or a
+            scope object, to which this is then a jump.
+        default_name: The own name where `name_or_scope` is None; a number is added if it is taken.
+        values: Not used; TF1 has it in this place.
+        initializer: The default initializer in the scope.
+        regularizer: The default regularizer in the scope.
+        dtype: The dtype of variables that ask for none.
+        custom_getter: A getter that each request in the scope goes through first.
+        reuse: True to share variables that exist, `js.AUTO_REUSE` to share or make, None to inherit.
+        partitioner: The default sharding annotation.
+        constraint: The default constraint.
+
+    Returns:
+        A context manager that gives the `VariableScope`. Each entry is a new one.
+
+    Raises:
+        InvalidNameError: On entry, for a name that is no string, has characters that names may not
+            have, or is missing.
+        ReuseError: On entry, for a `reuse` without meaning, or with `default_name`.
+        GetterError: On entry, for a custom getter that cannot be called as one.
+        InitializerError: On entry, for a string as initializer.
+        NoPassError: On entry outside a transformed function.
+
+    Source:
+        `tf.compat.v1.variable_scope`.
+
+    Example:
+        >>> import jax, jaxscope as js
+        >>> @js.transform
+        ... def net(x):
+        ...     with js.variable_scope("dense"):
+        ...         return x * js.get_variable("w", [3])
+        >>> list(net.spec(1.0))
+        ['dense/w']
+    """
+
+    def __init__(
+        self,
+        name_or_scope: str | VariableScope | None = None,
+        default_name: str | None = None,
+        values: object = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        dtype: Any = None,
+        custom_getter: Callable[..., Any] | None = None,
+        reuse: Reuse | None = None,
+        partitioner: Any = None,
+        constraint: Any = None,
+    ) -> None:
+        del values
+        self._name_or_scope = name_or_scope
+        self._default_name = default_name
+        self._reuse = reuse
+        self._given = _NOTHING  # the options that replace inherited ones
+        if not (
+            initializer is regularizer is dtype is custom_getter is partitioner is constraint is None
+            and reuse is None
+        ):
+            options: dict[str, Any] = {
+                "reuse": reuse or None,
+                "dtype": dtype,
+                "initializer": initializer,
+                "regularizer": regularizer,
+                "custom_getter": custom_getter,
+                "partitioner": partitioner,
+                "constraint": constraint,
+            }
+            self._given = {name: given for name, given in options.items() if given is not None}
+
+    def _recreate_cm(self) -> "variable_scope":
+        return self  # as a decorator: entries are kept by the pass, not here
+
+    def __enter__(self) -> VariableScope:
+        run = entered("variable_scope")  # noted by the first request inside, or when the scope is left
+        if run.traces.active:
+            current("variable_scope")
+        given = self._name_or_scope
+        if isinstance(given, VariableScope):
+            self._check_options("a scope")
+            return self._enter_jump(run, given)
+        if given is None and self._default_name is None:
+            raise InvalidNameError(
+                "variable_scope has neither a name nor a default_name",
+                code="no_scope_name",
+                at=here(),
+                fix="pass a name, a scope object, or default_name=",
+            )
+        own = self._default_name if given is None else given
+        if type(own) is not str:
+            names.check_string(own, "scope", here())
+        assert own is not None
+        if own == "" and given is not None:
+            self._check_options("this scope")
+            return self._enter_same(run)
+        first = not run.name_scopes.path
+        if not names.is_own_name(own, first):
+            raise names.invalid(own, "scope", here(), first=first)
+        if self._reuse is not None or self._given:
+            self._check_options(own)
+        if given is None:
+            return self._enter_default(run, own)
+        return self._enter_named(run, own, own)
+
+    def _check_options(self, name: str) -> None:
+        check_reuse(self._reuse, name)
+        if self._name_or_scope is None and self._reuse:
+            raise ReuseError(
+                f"reuse={self._reuse} needs a name: default_name={self._default_name!r} may be numbered",
+                code="reuse_without_name",
+                at=here(),
+                fix="pass the scope's name instead of default_name",
+            )
+        if "dtype" in self._given:
+            as_dtype(self._given["dtype"])
+        check_getter(self._given.get("custom_getter"))
+        check_initializer(self._given.get("initializer"), f"scope {name!r}")
+
+    def _enter_named(self, run: Pass, own: str, asked: str) -> VariableScope:
+        parent = run.frame
+        outer = run.scope
+        scope = VariableScope(outer._prefix + own, outer._options, outer._books)
+        frame = Frame(parent, scope, parent.node.at(own))
+        run.counts.enter(frame.node)
+        return self._open(run, frame, own, asked)
+
+    def _enter_default(self, run: Pass, default: str) -> VariableScope:
+        if compat.in_derivative_rule():
+            raise TraceError(
+                f"default_name={default!r} in a derivative rule that JAX runs by itself",
+                code="default_name_in_rule",
+                at=here(),
+                fix="open the scope by name: the rule repeats a call whose number is not known here",
+            )
+        run.numbers_scopes = True
+        return self._enter_named(run, run.counts.free_name(run.frame.node, default), default)
+
+    def _enter_same(self, run: Pass) -> VariableScope:
+        parent = run.frame
+        outer = run.scope
+        scope = VariableScope(outer._name, outer._options, outer._books)
+        return self._open(run, Frame(parent, scope, parent.node), "", None)
+
+    def _enter_jump(self, run: Pass, target: VariableScope) -> VariableScope:
+        run.admit(target)
+        # The object may come from an earlier pass: its books are not this one's.
+        scope = VariableScope(target._name, target._options, run.scope._books)
+        root = run.counts.root
+        frame = Frame(run.frame, scope, root.at(target._name) if target._name else root)
+        above, _, last = target._name.rpartition("/")
+        mark = run.counts.mark()
+        run.counts.enter(frame.node)
+        # R22: the count stays where the target's direct parent is open; the root always is.
+        parent_is_open = any(open_.scope._name == above for open_ in run.chain())
+        frame.mark = run.counts.mark() if parent_is_open else mark
+        return self._open(run, frame, last, last or None)
+
+    def _open(self, run: Pass, frame: Frame, own: str, asked: str | None) -> VariableScope:
+        scope = frame.scope
+        if self._given:
+            options = dict(self._given)
+            if "dtype" in options:
+                options["dtype"] = as_dtype(options["dtype"])
+            if "custom_getter" in options:
+                options["custom_getter"] = compose(options["custom_getter"], scope.custom_getter)
+            scope._options = scope._options._replace(**options)
+        frame.manager = self
+        frame.requests = run.traces.requests
+        frame.path = run.name_scopes.path
+        if asked is not None:
+            run.name_scopes.path = run.name_scopes.ask(
+                f"{frame.path}/{asked}" if frame.path else asked, run.entries
+            )
+        if own:
+            frame.named_scope = jax.named_scope(own)
+            frame.named_scope.__enter__()
+        run.push(frame, scope)
+        return scope
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        run = running()
+        if run is None:
+            return  # a generator that was closed after its pass had ended
+        frame = run.frame
+        if frame.requests == run.traces.requests and error is None:
+            current("variable_scope")
+        if frame.manager is not self:
+            if error is not None:
+                return  # scopes are in disorder already; the error in flight says why
+            raise ScopeNestingError(
+                f"a scope is left while {run.describe_scope()} is the current one",
+                at=here(),
+                fix="leave scopes in the reverse order of entering; do not yield inside one",
+            )
+        if frame.named_scope is not None:
+            frame.named_scope.__exit__(kind, error, traceback)
+        run.name_scopes.path = frame.path
+        if frame.mark is not None:
+            run.counts.undo(frame.mark)
+        elif frame.named_scope is not None:
+            run.counts.leave(frame.node)
+        run.pop()
+        if run.traces.active:
+            run.rekey()
+
+
+def get_variable_scope() -> VariableScope:
+    """Return the current scope.
+
+    Returns:
+        The scope object that was opened last, or the pass's root scope.
+
+    Raises:
+        NoPassError: Outside a transformed function.
+
+    Source:
+        `tf.compat.v1.get_variable_scope`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> net = js.transform(lambda: js.get_variable_scope().reuse)
+        >>> net.apply({})
+        False
+    """
+    run = current("get_variable_scope")
+    return run.scope
+
+
+@contextlib.contextmanager
+def name_scope(name: str | None) -> Generator[str]:
+    """Open a name scope: a prefix for the names of `js.Variable`, which `get_variable` ignores.
+
+    Args:
+        name: The own name; with a `/` at its end, the full path of a name scope to open again; None
+            or `""` for the empty path.
+
+    Yields:
+        The path, with a `/` at its end (TF1's form), or `""`.
+
+    Raises:
+        InvalidNameError: The name is no string or has characters that names may not have.
+        NoPassError: Outside a transformed function.
+
+    Source:
+        `tf.compat.v1.name_scope`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> @js.transform
+        ... def net():
+        ...     with js.name_scope("train"):
+        ...         return js.Variable(0, name="step")
+        >>> list(net.spec())
+        ['train/step']
+    """
+    run = current("name_scope")
+    scopes = run.name_scopes
+    before = scopes.path
+    if name is None or name == "":
+        path = ""
+    else:
+        names.check_string(name, "name scope", here())
+        again = name.endswith("/")
+        own = name[:-1] if again else name
+        first = again or not before
+        if not names.is_own_name(own, first):
+            raise names.invalid(name, "name scope", here(), first=first)
+        path = own if again else scopes.ask(names.join(before, own), run.entries)
+    scopes.path = path
+    if run.traces.active:
+        run.rekey()
+    try:
+        with jax.named_scope(path) if path else contextlib.nullcontext():
+            yield path + "/" if path else ""
+    finally:
+        scopes.path = before
+        if run.traces.active:
+            run.rekey()
+
+
+@contextlib.contextmanager
+def variable_creator_scope(creator: Callable[..., Any]) -> Generator[None]:
+    """Send the making of variables through a function.
+
+    Args:
+        creator: `c(next_creator, **kwargs)`, which returns `next_creator(**kwargs)`, perhaps with
+            other arguments: `initial_value`, `trainable`, `collections`, `name`, `shape`, `dtype`,
+            `regularizer`, `constraint`. The innermost scope's runs first. For `get_variable`, `name`
+            is the full name, and changing it does nothing.
+
+    Raises:
+        GetterError: `creator` is not callable.
+        NoPassError: Outside a transformed function.
+
+    Source:
+        `tf.compat.v1.variable_creator_scope`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> def frozen(next_creator, **kwargs):
+        ...     return next_creator(**{**kwargs, "trainable": False})
+        >>> @js.transform
+        ... def net():
+        ...     with js.variable_creator_scope(frozen):
+        ...         return js.get_variable("w", [2])
+        >>> net.spec()["w"].trainable
+        False
+    """
+    run = current("variable_creator_scope")
+    if not callable(creator):
+        raise GetterError(
+            f"a variable creator must be callable, and {creator!r} is not",
+            code="creator_not_callable",
+            at=here(),
+            fix="pass a function c(next_creator, **kwargs) that returns next_creator(**kwargs)",
+        )
+    before = run.creators
+    run.creators = (creator, *before)
+    if run.traces.active:
+        run.rekey()
+    try:
+        yield
+    finally:
+        run.creators = before
+        if run.traces.active:
+            run.rekey()
+
+
+__all__ = ["AUTO_REUSE", "get_variable_scope", "name_scope", "variable_creator_scope", "variable_scope"]

@@ -1,0 +1,87 @@
+"""Sites: the user's file and line behind a request."""
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+from types import CodeType
+from typing import NamedTuple
+
+import jax
+
+# Frames of these are not the user's: jaxscope, JAX (which calls what it traces), and Python's own wrappers.
+_NOT_USERS = (
+    os.path.dirname(os.path.abspath(__file__)) + os.sep,
+    os.path.dirname(os.path.abspath(jax.__file__)) + os.sep,
+    inspect.getfile(contextlib),
+    inspect.getfile(functools),
+)
+
+
+class Site(NamedTuple):
+    """One place in the user's code, kept as a code object and resolved only when it is shown.
+
+    Example:
+        >>> site = here()
+        >>> site.function
+        '<module>'
+    """
+
+    code: CodeType
+    instruction: int
+
+    @property
+    def file(self) -> str:
+        """The path of the source file, as Python gives it."""
+        return self.code.co_filename
+
+    @property
+    def line(self) -> int:
+        """The line number, from 1."""
+        for start, stop, line in self.code.co_lines():
+            if start <= self.instruction < stop and line is not None:
+                return line
+        return self.code.co_firstlineno
+
+    @property
+    def function(self) -> str:
+        """The name of the function that contains the line."""
+        return self.code.co_name
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+
+    def __repr__(self) -> str:
+        return f"Site({self})"
+
+    def __reduce__(self) -> tuple[type["ResolvedSite"], tuple[str, int, str]]:
+        return ResolvedSite, (self.file, self.line, self.function)
+
+
+class ResolvedSite(NamedTuple):
+    """A site that came back from a pickle: the same facts, without the code object."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+
+
+def here(skip: int = 0) -> Site:
+    """Return the innermost place on the stack that is the user's.
+
+    Args:
+        skip: How many of the caller's own frames are surely jaxscope's, beside the caller's.
+    """
+    frame = sys._getframe(skip + 1)
+    while not _is_users(frame.f_code.co_filename) and frame.f_back is not None:
+        frame = frame.f_back
+    return tuple.__new__(Site, (frame.f_code, frame.f_lasti))  # twice as fast as Site(...)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_users(file: str) -> bool:
+    return not file.startswith(_NOT_USERS)

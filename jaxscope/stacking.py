@@ -1,0 +1,148 @@
+"""Stacking: the variables of many layers as one array each, in the books of a pass."""
+
+from typing import Any
+
+from jaxscope import tables
+from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
+from jaxscope.lifting import Request
+from jaxscope.passes import Entry, Pass
+from jaxscope.recording import Recording, placeholder
+from jaxscope.replaying import Replaying
+
+
+class Group:
+    """The variables of all layers, stacked; the books make the entries of single layers when asked for them.
+
+    Attributes:
+        pattern: The full name of a layer's scope, with `{}` for its number.
+        prefix: What the full names of all layers begin with.
+        position: How many variables were made before.
+        settled: Whether the entries were made.
+        values: Arrays with a leading axis of layers, by the name relative to the layer's scope.
+    """
+
+    position = 0
+    settled = False
+
+    def __init__(self, prefix: str, name: str, length: int, requests: list[Request]) -> None:
+        self.pattern = prefix + name
+        self.prefix = prefix + name.partition("{}")[0]
+        self.length = length
+        self.requests = requests
+        self.values: dict[str, Any] = {}
+
+    def shared_by(self, other: "Group") -> bool:
+        """Tell whether a second run of the layers shares these variables."""
+        mine = [(request.name, request.shape) for request in self.requests]
+        theirs = [(request.name, request.shape) for request in other.requests]
+        shares = all(request.reuse is not False for request in other.requests)
+        return self.length == other.length and mine == theirs and shares
+
+    def entries(self) -> list[Entry]:
+        """Return an entry for each variable of each layer, in order of making."""
+        return [
+            _LayerEntry(self, request, index) for index in range(self.length) for request in self.requests
+        ]
+
+    def stacked_entry(self, name: str) -> Entry:
+        """Return an entry whose value is that of all layers."""
+        return next(_StackEntry(self, request) for request in self.requests if request.name == name)
+
+    def state(self) -> dict[str, Any]:
+        """Return the non-trainable ones among the stacked values, by their stacked names."""
+        return {
+            f"{self.pattern}/{request.name}": self.values[request.name]
+            for request in self.requests
+            if not request.trainable
+        }
+
+
+class _GroupEntry(Entry):
+    """An entry that takes its value from a group's."""
+
+    def __init__(self, group: Group, request: Request, scope: str, shape: tuple[int, ...]) -> None:
+        super().__init__(
+            f"{scope}/{request.name}",
+            shape,
+            request.dtype,
+            request.trainable,
+            request.collections,
+            request.site,
+        )
+        self.initializer = request.initializer
+        self.constraint = request.constraint
+        self.sharding = request.partitioner
+        self.group = group
+        self.relative = request.name
+
+
+class _StackEntry(_GroupEntry):
+    """An entry for one variable in all layers."""
+
+    def __init__(self, group: Group, request: Request) -> None:
+        super().__init__(group, request, group.pattern, (group.length, *request.shape))
+
+    @property
+    def value(self) -> Any:
+        return self.group.values[self.relative]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.group.values[self.relative] = value
+
+
+class _LayerEntry(_GroupEntry):
+    """An entry for one variable in one layer, whose value is cut out when it is asked for."""
+
+    stacked = True
+
+    def __init__(self, group: Group, request: Request, index: int) -> None:
+        super().__init__(group, request, group.pattern.format(index), request.shape)
+        self.index = index
+
+    @property
+    def value(self) -> Any:
+        return self.group.values[self.relative][self.index]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        values = self.group.values
+        values[self.relative] = values[self.relative].at[self.index].set(value)
+
+
+def stacked_values(run: Pass, group: Group) -> dict[str, Any]:
+    """Return the stacked values of a new group, or nothing where they are not given stacked."""
+    if isinstance(run, Recording):
+        return {
+            request.name: placeholder((group.length, *request.shape), request.dtype)
+            for request in group.requests
+        }
+    assert isinstance(run, Replaying)
+    if not all(f"{group.pattern}/{request.name}" in run.given for request in group.requests):
+        return {}
+    return {request.name: _given(run, group, request) for request in group.requests}
+
+
+def _given(run: Replaying, group: Group, request: Request) -> Any:
+    name = f"{group.pattern}/{request.name}"
+    value = run.given[name]
+    shape = (group.length, *request.shape)
+    facts: dict[str, Any] = {
+        "given": tables.describe(value),
+        "asked": f"{request.dtype}{tables.shape_text(shape)}",
+        "at": request.site,
+        "scope": run.describe_scope(),
+    }
+    if getattr(value, "shape", None) != shape:
+        raise ShapeMismatchError(
+            f"the given stack {name!r} has another shape than its layers ask for",
+            fix="give the variables of as many layers as the function has",
+            **facts,
+        )
+    if request.explicit and value.dtype != request.dtype:
+        raise DtypeMismatchError(
+            f"the given stack {name!r} has another dtype than its layers ask for",
+            fix="cast it, or leave out dtype= in the request to take it as it is",
+            **facts,
+        )
+    return value

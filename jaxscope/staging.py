@@ -1,0 +1,148 @@
+"""Staging: an eager call with inner jitted functions is jitted whole, once for each kind of call."""
+
+import collections
+import warnings
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import numpy as np
+
+#: What an eager function may do and a staged one may not: `float(x)`, `if x:`, indexing by `x`, ...
+NEEDS_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+
+def is_array(leaf: Any) -> bool:
+    """Tell whether a leaf is an array (or stands for one); all others stay Python values."""
+    return isinstance(leaf, (jax.Array, np.ndarray, np.generic, jax.ShapeDtypeStruct))
+
+
+class Call:
+    """The arguments of one call, split into arrays and the rest, which is part of what is compiled."""
+
+    __slots__ = ("_key", "arrays", "static", "tree")
+
+    def __init__(self, *args: Any) -> None:
+        leaves, self.tree = jax.tree.flatten(args)
+        self.arrays = [leaf for leaf in leaves if is_array(leaf)]
+        self.static = [None if is_array(leaf) else (type(leaf), leaf) for leaf in leaves]
+
+    def key(self) -> Hashable:
+        """Return what the call has in common with all others that one program serves.
+
+        Raises:
+            TypeError: A leaf that is no array has no hash.
+        """
+        # 0.0 and -0.0 are equal, and not the same.
+        floats = tuple(str(kept[1]) for kept in self.static if kept is not None and kept[0] is float)
+        key = (self.tree, tuple(self.static), floats)
+        hash(key)
+        return key
+
+    def without_arrays(self) -> "Call":
+        """Return the same call without its arrays, which a program must not keep."""
+        kept = Call()
+        kept.tree, kept.static = self.tree, self.static
+        return kept
+
+    def join(self, arrays: Any) -> tuple[Any, ...]:
+        """Return the arguments, with other arrays in the places of this call's."""
+        following = iter(arrays)
+        joined: tuple[Any, ...] = jax.tree.unflatten(
+            self.tree, [next(following) if kept is None else kept[1] for kept in self.static]
+        )
+        return joined
+
+
+@jax.tree_util.register_pytree_node_class
+class Result:
+    """What a function returned, as a pytree whose leaves are its arrays: jit keeps the rest as structure.
+
+    Args:
+        value: Any pytree, with leaves that are no arrays among them.
+    """
+
+    __slots__ = ("arrays", "rest")
+
+    def __init__(self, value: Any) -> None:
+        call = Call(value)
+        self.arrays: Any = call.arrays
+        self.rest = call.without_arrays()
+
+    def value(self) -> Any:
+        """Return the value again, with the arrays that are here now."""
+        return self.rest.join(self.arrays)[0]
+
+    def tree_flatten(self) -> tuple[Any, "Call"]:
+        """Return arrays and rest; the rest is equal only to itself."""
+        return self.arrays, self.rest
+
+    @classmethod
+    def tree_unflatten(cls, rest: "Call", arrays: Any) -> "Result":
+        """Return a result of other arrays."""
+        made = object.__new__(cls)
+        made.arrays, made.rest = arrays, rest
+        return made
+
+
+class Stage:
+    """Jitted calls of one function, for the kinds of call that were made lately."""
+
+    #: A Python number among the arguments is part of the program: the oldest programs are dropped.
+    LIMIT = 64
+
+    def __init__(self) -> None:
+        self._programs: collections.OrderedDict[Hashable, Callable[..., Result] | None] = (
+            collections.OrderedDict()
+        )
+
+    def call(
+        self, function: Callable[..., Any], eagerly: Callable[..., Any], name: Hashable, *args: Any
+    ) -> Any:
+        """Return `function(*args)`, jitted.
+
+        Args:
+            function: What to jit.
+            eagerly: What to call instead, with the same arguments, where values are needed.
+            name: Tells apart the functions that share this stage.
+            *args: Pytrees. Leaves that are no arrays are part of the compiled program.
+        """
+        call = Call(*args)
+        try:
+            key = (name, call.key())
+        except TypeError as problem:
+            return self._fall_back(eagerly, args, f"an argument has no hash ({problem})")
+        if key not in self._programs:
+            self._programs[key] = _jit(function, call)
+            if len(self._programs) > self.LIMIT:
+                self._programs.popitem(last=False)
+        self._programs.move_to_end(key)
+        program = self._programs[key]
+        if program is None:
+            return eagerly(*args)
+        try:
+            result = program(call.arrays)
+        except NEEDS_VALUES as problem:
+            self._programs[key] = None
+            reason = str(problem).partition("\n")[0]
+            return self._fall_back(eagerly, args, f"the function needs a value while it runs ({reason})")
+        return result.value()
+
+    def _fall_back(self, eagerly: Callable[..., Any], args: Any, why: str) -> Any:
+        warnings.warn(
+            f"jaxscope runs this call operation by operation, which is slow: {why}. "
+            "Call apply under jax.jit, or pass such values as static arguments.",
+            stacklevel=5,
+        )
+        return eagerly(*args)
+
+
+def _jit(function: Callable[..., Any], call: Call) -> Callable[..., Result]:
+    kept = call.without_arrays()
+
+    return jax.jit(lambda arrays: Result(function(*kept.join(arrays))))

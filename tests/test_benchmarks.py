@@ -1,0 +1,57 @@
+"""The benchmarks run to their end at tiny sizes and write their tables; no time is judged."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The Markdown that a quick run over handwritten JAX and jaxscope writes."""
+    pytest.importorskip("optax")
+    out = tmp_path_factory.mktemp("benchmarks") / "benchmarks.md"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--frameworks", "handwritten,jaxscope", "--out"]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [*command, str(out)], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return out.read_text()
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Trace of apply: deep MLPs, us per variable above handwritten",
+        "Trace of apply: real models, ms of CPU",
+        "Trace of apply with each block in an inner transform, ms of CPU",
+        "Abstract init",
+        "Cold eager init",
+        "Peak memory of a cold eager init",
+        "Dispatch of a compiled step: variables in and out",
+        "Train step",
+        "Import",
+    ],
+)
+def test_every_row_gives_its_table(report: str, title: str) -> None:
+    """Each row's table is written, with a cell for jaxscope in each case."""
+    table = report.split(f"### {title}\n", 1)[1].split("###", maxsplit=1)[0]
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    place = lines[0].split("|").index(" jaxscope ")
+    assert len(lines) > 2
+    assert all(line.split("|")[place].strip() not in ("", "-") for line in lines[2:])
+
+
+@pytest.mark.parametrize("what", ["Canonical jaxpr", "Optimised HLO"])
+def test_programs_are_those_of_handwritten_jax(report: str, what: str) -> None:
+    """What jaxscope traces and compiles is, model for model, what hand-written JAX does."""
+    table = report.split(f"### {what} of apply, against handwritten\n", 1)[1].split("###", maxsplit=1)[0]
+    cases = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("|")][2:]
+    assert cases
+    assert {case.strip(): found.strip() for case, found in cases if found.strip() != "identical"} == {}

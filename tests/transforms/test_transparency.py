@@ -1,0 +1,111 @@
+"""A random program with transforms around random parts comes to what it comes to without them."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import jaxscope as js
+from jaxscope import Variables
+from tests.transforms import outcomes, random_programs
+from tests.transforms.outcomes import Failure
+
+EXAMPLES = os.environ.get("JAXSCOPE_TRANSPARENCY_EXAMPLES")
+
+X = jnp.asarray([0.5, -1.0, 2.0])
+
+
+class Anything(Mapping[str, Any]):
+    """Variables of every name, for programs that end in an error and so have none of their own."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    def __getitem__(self, name: str) -> Any:
+        return jnp.full(3, 0.5)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def comes_to(program: random_programs.Program, *, wrapped: bool) -> dict[str, Any]:
+    """Return what a program comes to: one thing after another, as a user would ask for it."""
+    world = random_programs.World(program, wrapped=wrapped)
+    net = js.transform(world.main)
+
+    def elsewhere(x: jax.Array) -> jax.Array:
+        with js.variable_scope("z"):
+            return world.main(x)
+
+    other = js.transform(elsewhere)
+    found = {
+        "spec": _facts(net),
+        "init": _try(lambda: dict(net.init(jax.random.key(0), X))),
+        "spec elsewhere": _facts(other),  # the same functions, and their caches, in another scope
+    }
+    given = found["init"]
+    if isinstance(given, Failure):
+        return found | {"apply": _try(lambda: net.apply(Anything(), X))}
+    values = Variables(given, non_trainable=[n for n, s in net.spec(X).items() if not s.trainable])
+    changed = jax.tree.map(lambda value: value + 0.25, values)
+    moved = {f"z/{name}": value for name, value in given.items()}
+
+    def loss(values: Any, x: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.sin(net.apply(values, x)))
+
+    def staged(values: Any, x: jax.Array) -> Any:
+        gradients = jax.value_and_grad(loss, argnums=(0, 1))(values, x)
+        return gradients, jax.value_and_grad(jax.jit(loss), argnums=(0, 1))(values, x)
+
+    found["jit"] = _try(lambda: jax.jit(staged)(values, X))
+    found["apply"] = _try(lambda: net.apply(values, X))
+    found["apply, other values"] = _try(lambda: net.apply(changed, X + 1))
+    if not isinstance(found["spec elsewhere"], Failure) and set(found["spec elsewhere"]) == set(moved):
+        found["apply elsewhere"] = _try(lambda: other.apply(moved, X))
+    found["spec again"] = _facts(net)
+    return found
+
+
+def _facts(net: js.Transformed[Any, Any]) -> Any:
+    return _try(lambda: {n: (s.shape, s.dtype, s.trainable, s.collections) for n, s in net.spec(X).items()})
+
+
+def _try(way: Any) -> Any:
+    try:
+        return way()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - what jaxscope uses inside must not come out
+        return Failure(
+            type(problem).__name__, f"{getattr(problem, 'code', '')} {getattr(problem, 'summary', problem)}"
+        )
+
+
+# The same examples in every normal run; other ones where somebody asks for many.
+@settings(
+    max_examples=int(EXAMPLES or 200),
+    derandomize=EXAMPLES is None,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=tuple(p for p in Phase if EXAMPLES is None or p is not Phase.shrink),
+)
+@given(program=random_programs.programs())
+def test_wrappers_change_nothing(program: random_programs.Program):
+    """Names, initial bits, values, gradients and errors are those of the bare program."""
+    bare = comes_to(program, wrapped=False)
+    got = comes_to(program, wrapped=True)
+    for mode, expected in bare.items():
+        if difference := outcomes.difference(expected, got[mode]):
+            pytest.fail(f"{mode}: {difference}\n{_listing(program)}", pytrace=False)
+
+
+def _listing(program: random_programs.Program) -> str:
+    return "\n".join(f"{number}: {function}" for number, function in enumerate(program))

@@ -1,0 +1,375 @@
+"""Initializers: TF1's formulas, values and what is known of them without a call."""
+
+import functools
+import math
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxscope import initializers
+from jaxscope.errors import InitializerError
+from jaxscope.initializers import (
+    as_constant,
+    callable_without_arguments,
+    check_static,
+    constant,
+    default_for,
+    fans,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    identity,
+    is_constant,
+    lecun_normal,
+    lecun_uniform,
+    ones,
+    orthogonal,
+    random_normal,
+    random_uniform,
+    truncated_normal,
+    uniform_unit_scaling,
+    variance_scaling,
+    zeros,
+)
+
+KEY = jax.random.key(11)
+BIG = (200, 500)
+
+
+def values(initializer, shape=BIG, dtype=np.float32) -> np.ndarray:
+    return np.asarray(initializer(KEY, shape, dtype))
+
+
+# Formulas.
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((), (1, 1)), ((7,), (7, 7)), ((3, 5), (3, 5)), ((3, 3, 16, 32), (144, 288)), ((2, 3, 5), (6, 10))],
+)
+def test_fans(shape, expected):
+    """Fans are those of rule R28."""
+    assert fans(shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("initializer", "limit"),
+    [
+        (glorot_uniform(), math.sqrt(6 / 700)),
+        (he_uniform(), math.sqrt(6 / 200)),
+        (lecun_uniform(), math.sqrt(3 / 200)),
+        (variance_scaling(2.0, "fan_out", "uniform"), math.sqrt(3 * 2 / 500)),
+        (uniform_unit_scaling(1.43), 1.43 * math.sqrt(3 / 200)),
+    ],
+)
+def test_uniform_ones(initializer, limit: float):
+    """They are uniform in [-limit, limit]."""
+    v = values(initializer)
+    assert -limit <= v.min() < -0.999 * limit
+    assert 0.999 * limit < v.max() <= limit
+    assert v.mean() == pytest.approx(0, abs=0.01 * limit)
+    assert v.var() == pytest.approx(limit**2 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "stddev"),
+    [
+        (glorot_normal(), math.sqrt(2 / 700)),
+        (he_normal(), math.sqrt(2 / 200)),
+        (lecun_normal(), math.sqrt(1 / 200)),
+        (variance_scaling(), math.sqrt(1 / 200)),
+        (variance_scaling(3.0, "fan_out", "normal"), math.sqrt(3 / 500)),
+    ],
+)
+def test_truncated_scaled_ones(initializer, stddev: float):
+    """The standard deviation is right after the cut, which is at 2 / 0.8796 of it."""
+    v = values(initializer)
+    assert v.std() == pytest.approx(stddev, rel=0.01)
+    assert v.mean() == pytest.approx(0, abs=0.02 * stddev)
+    cut = 2 * stddev / 0.87962566103423978
+    assert 0.97 * cut < np.abs(v).max() <= cut * 1.000001
+
+
+def test_plain_draws():
+    """Means, deviations, bounds and defaults are TF1's."""
+    assert (random_uniform().minval, random_uniform().maxval) == (0.0, None)
+    v = values(random_uniform())
+    assert 0 <= v.min() < v.max() < 1
+    assert v.mean() == pytest.approx(0.5, abs=0.01)
+    v = values(random_uniform(-1, 3))
+    assert -1 <= v.min() < v.max() < 3
+    assert v.mean() == pytest.approx(1, abs=0.02)
+    v = values(random_normal())
+    assert (v.mean(), v.std()) == (pytest.approx(0, abs=0.01), pytest.approx(1, rel=0.01))
+    v = values(random_normal(2, 0.5))
+    assert (v.mean(), v.std()) == (pytest.approx(2, abs=0.01), pytest.approx(0.5, rel=0.01))
+    v = values(truncated_normal(1.0, 0.5))
+    assert 0 <= v.min() < v.max() <= 2
+    assert v.std() == pytest.approx(0.5 * 0.8796, rel=0.01)
+    v = values(variance_scaling(1.0, "fan_in", "untruncated_normal"))
+    assert v.std() == pytest.approx(math.sqrt(1 / 200), rel=0.01)
+    assert np.abs(v).max() > 3 * v.std()
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 9), reason="older ones round the odd ends of a loop otherwise")
+@pytest.mark.parametrize("shape", [(), (7,), (3, 5), (131, 421), (256, 128)])
+def test_laws_are_jaxs_own_draws(shape):
+    """A draw is `jax.random`'s, scaled."""
+    expected = jax.jit(lambda key: jax.lax.optimization_barrier(jax.random.normal(key, shape)))(KEY)
+    np.testing.assert_array_equal(values(random_normal(), shape), expected)
+    expected = jax.jit(lambda key: jax.random.uniform(key, shape))(KEY)
+    np.testing.assert_array_equal(values(random_uniform(), shape), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_integers(dtype: str):
+    """`random_uniform` draws integers too, as in TF1."""
+    v = values(random_uniform(3, 7), dtype=dtype)
+    assert (v.dtype, sorted(set(v.ravel().tolist()))) == (dtype, [3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 7), (7, 3), (2, 3, 4), (3, 2, 9)])
+def test_orthogonal(shape):
+    """The shorter side is orthonormal, times the gain."""
+    v = values(orthogonal(2.0), shape).reshape(-1, shape[-1])
+    gram = v @ v.T if v.shape[0] < v.shape[1] else v.T @ v
+    np.testing.assert_allclose(gram, 4 * np.eye(min(v.shape)), atol=1e-5)
+
+
+def test_constants():
+    """A number fills; a list fills in row-major order, and its last number the rest (TF1)."""
+    assert values(zeros(), (2,)).tolist() == [0, 0]
+    assert values(ones(), (2,), bool).tolist() == [True, True]
+    assert values(constant(), (2,)).tolist() == [0, 0]
+    assert values(constant(3), (2, 2)).tolist() == [[3, 3], [3, 3]]
+    assert values(constant([[0, 1], [2, 3]]), (2, 3)).tolist() == [[0, 1, 2], [3, 3, 3]]
+    assert values(identity(2.0), (2, 3)).tolist() == [[2, 0, 0], [0, 2, 0]]
+    assert values(constant(0.5), (), jnp.bfloat16).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+    "initializer", [zeros(), constant(1), glorot_uniform(), random_normal(), orthogonal()]
+)
+def test_calls_are_the_same_inside_and_outside_of_jit(initializer):
+    """An initializer may be called by hand, with the same bits everywhere."""
+    inside = jax.jit(lambda key: initializer(key, (5, 7)))(KEY)
+    np.testing.assert_array_equal(values(initializer, (5, 7)), inside)
+    assert initializer(KEY, [5, 7]).shape == (5, 7)
+    assert glorot_uniform()(KEY, (0, 3)).shape == (0, 3)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("initializer", "shape", "dtype", "message", "code"),
+    [
+        (
+            glorot_uniform(),
+            (3,),
+            "int32",
+            "glorot_uniform() draws floating-point numbers, not int32",
+            "init_wrong_dtype",
+        ),
+        (
+            random_normal(),
+            (3,),
+            "bool",
+            "random_normal(mean=0.0, stddev=1.0) draws floating-point numbers, not bool",
+            "init_wrong_dtype",
+        ),
+        (constant(0.5), (3,), "int32", "constant(0.5) has values of float32, not int32", "init_wrong_dtype"),
+        (
+            constant(True),
+            (3,),
+            "float32",
+            "constant(True) has values of bool, not float32",
+            "init_wrong_dtype",
+        ),
+        (
+            constant(300),
+            (3,),
+            "int8",
+            "constant(300) has values that do not fit into int8",
+            "init_wrong_dtype",
+        ),
+        (
+            constant([1, 2, 3]),
+            (2,),
+            "float32",
+            "constant([1, 2, 3]) has 3 values, not at most 2",
+            "init_wrong_shape",
+        ),
+        (
+            orthogonal(),
+            (3,),
+            "float32",
+            "orthogonal(gain=1.0) needs two dimensions or more, not (3,)",
+            "init_wrong_shape",
+        ),
+        (
+            identity(),
+            (3,),
+            "float32",
+            "identity(gain=1.0) needs two dimensions, not (3,)",
+            "init_wrong_shape",
+        ),
+        (
+            random_uniform(),
+            (3,),
+            "int32",
+            "random_uniform(minval=0.0, maxval=None) has no maxval, which int32 needs",
+            "init_wrong_dtype",
+        ),
+        (
+            random_uniform(0.5, 2),
+            (3,),
+            "int32",
+            "random_uniform(minval=0.5, maxval=2.0) has bounds that are not int32",
+            "init_wrong_dtype",
+        ),
+    ],
+)
+def test_what_cannot_be(initializer, shape, dtype, message: str, code: str):
+    """What has no value is told by the call and, without one, by `check_static`."""
+    with pytest.raises(InitializerError) as caught:
+        initializer(KEY, shape, dtype)
+    assert (str(caught.value), caught.value.code) == (message, code)
+    assert check_static(initializer, dtype, shape) == (code, message.removeprefix(f"{initializer!r} "))
+
+
+def test_static_checks():
+    """Constants are checked against the dtype, and the shape where it is known."""
+    assert check_static(np.zeros(3, np.float32), "float32") is None
+    assert check_static(np.zeros(3), "int32") == ("init_wrong_dtype", "is a constant of float32, not int32")
+    assert check_static([1, 2], "int32", (3,)) == (
+        "init_wrong_shape",
+        "is a constant of shape (2,), not (3,)",
+    )
+    assert check_static(lambda key, shape, dtype: 0, "int32") is None
+    assert check_static(zeros(), "complex64") is None
+
+
+def test_bad_arguments():
+    """Constructors refuse what has no meaning."""
+    with pytest.raises(ValueError, match=r"scale of variance_scaling must be positive, not 0\.0"):
+        variance_scaling(0)
+    with pytest.raises(ValueError, match="mode of variance_scaling must be fan_in, fan_out or fan_avg"):
+        variance_scaling(mode="fan")
+    with pytest.raises(ValueError, match="distribution of variance_scaling must be"):
+        variance_scaling(distribution="cauchy")
+
+
+# Values.
+
+
+def test_equality_and_hash():
+    """Initializers are values; constants tell 1, 1.0 and True apart."""
+    assert len({glorot_uniform(), glorot_uniform(), glorot_normal(), zeros(), zeros()}) == 3
+    assert random_normal(0, 1) == random_normal(0.0, np.float32(1))
+    assert variance_scaling(distribution="normal") == variance_scaling()
+    assert len({constant(1), constant(1.0), constant(True), constant([1]), constant(np.int32(1))}) == 4
+    assert constant([0.0]) != constant([-0.0])
+    for one in (glorot_uniform(), constant([1, 2]), random_uniform(-1, 1)):
+        assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_tf1s_long_names():
+    """Each initializer has TF1's long name too."""
+    for name in (
+        "zeros",
+        "ones",
+        "constant",
+        "random_uniform",
+        "random_normal",
+        "truncated_normal",
+        "orthogonal",
+        "variance_scaling",
+        "glorot_uniform",
+        "glorot_normal",
+        "uniform_unit_scaling",
+        "identity",
+    ):
+        assert getattr(initializers, f"{name}_initializer") is getattr(initializers, name)
+    assert initializers.xavier_uniform is glorot_uniform
+    assert initializers.xavier_normal is glorot_normal
+
+
+def test_defaults():
+    """Floats get glorot uniform, integers and bools zeros, others nothing (R28)."""
+    assert [default_for(d) for d in ("float16", "bfloat16", "int8", "bool", "complex64")] == [
+        glorot_uniform(),
+        glorot_uniform(),
+        zeros(),
+        zeros(),
+        None,
+    ]
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_constants_from_python(x64: bool):
+    """Python numbers are int32, float32, bool, complex64; arrays keep their dtype (R32)."""
+    with jax.enable_x64(x64):
+        wide = "float64" if x64 else "float32"
+        for given, dtype in [
+            (1, "int32"),
+            (1.5, "float32"),
+            (True, "bool"),
+            (1j, "complex64"),
+            ([1, 2.5], "float32"),
+            ([], "float32"),
+            ([[True], [False]], "bool"),
+            ((1, 2), "int32"),
+            (np.float16(1), "float16"),
+            (np.zeros(2), wide),
+            (np.float64(1), wide),
+            ([np.float64(1), 2.0], wide),
+            (jnp.zeros(2, "bfloat16"), "bfloat16"),
+            ([jnp.float32(1), jnp.float32(2)], "float32"),
+            (np.uint8([1]), "uint8"),
+        ]:
+            assert as_constant(given).dtype == dtype, given
+        if x64:
+            assert as_constant(2**40).dtype == "int64"
+        else:
+            with pytest.raises(InitializerError) as caught:
+                as_constant(2**40)
+            assert str(caught.value) == (
+                "the initial value 1099511627776 does not fit into 32 bits\n"
+                "  fix      turn on jax_enable_x64, or pass a NumPy array of an unsigned or floating dtype"
+            )
+    with pytest.raises(InitializerError, match="must be a number or an array of numbers, not 'abc'"):
+        as_constant("abc")
+
+
+def test_what_is_a_constant():
+    """A value is not callable."""
+    assert all(map(is_constant, (0, [1.0], np.zeros(2))))
+    assert not any(map(is_constant, (zeros, zeros(), lambda: 0)))
+
+
+def test_callables_without_arguments():
+    """All parameters have defaults; our own need the shape, and classes are instantiated first (R30)."""
+    yes = [
+        lambda: 0,
+        lambda key=None: 0,
+        lambda *rest: 0,
+        lambda **rest: 0,
+        functools.partial(lambda a: a, 1),
+    ]
+    no = [
+        lambda key: 0,
+        lambda *, key: 0,
+        zeros(),
+        zeros,
+        glorot_uniform(),
+        jax.nn.initializers.zeros,
+        max,
+        3,
+    ]
+    assert [callable_without_arguments(one) for one in yes] == [True] * len(yes)
+    assert [callable_without_arguments(one) for one in no] == [False] * len(no)

@@ -1,0 +1,299 @@
+"""Specs: what variables are, made without computing, and the values that can be made of them."""
+
+import copy
+import dataclasses
+import pickle
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+import jaxscope as js
+from jaxscope.errors import InitializerError, InvalidShapeError, MergeError, VariablesMismatchError
+
+KEY = jax.random.key(7)
+
+
+def dense(x: jax.Array, units: int, name: str) -> jax.Array:
+    with js.variable_scope(name):
+        kernel = js.get_variable("kernel", [x.shape[-1], units])
+        bias = js.get_variable("bias", [units], initializer=js.initializers.zeros)
+    return x @ kernel + bias
+
+
+@js.transform
+def mlp(x: jax.Array) -> jax.Array:
+    js.get_variable("calls", [], "int32", trainable=False)
+    return dense(jnp.tanh(dense(x, 4, "hidden")), 2, "out")
+
+
+@pytest.fixture
+def specs() -> js.VariableSpecs:
+    return mlp.spec(jax.ShapeDtypeStruct((5, 3), jnp.float32))
+
+
+# --- what is recorded --------------------------------------------------------------------------
+
+
+def test_a_spec_tells_all_about_a_request():
+    def half(value: jax.Array) -> jax.Array:
+        return value / 2
+
+    @js.transform
+    def net() -> None:
+        with js.variable_scope("a", regularizer=js.regularizers.l2(0.1)):
+            js.get_variable(
+                "w",
+                (2, 3),
+                "int32",
+                js.initializers.ones,
+                trainable=False,
+                collections=["mine"],
+                partitioner=PartitionSpec("x"),
+                constraint=half,
+                regularizer=js.no_regularizer,
+            )
+
+    spec = net.spec()["a/w"]
+    line = net.__wrapped__.__code__.co_firstlineno + 3
+    assert (spec.name, spec.shape, spec.dtype) == ("a/w", (2, 3), np.dtype("int32"))
+    assert (spec.trainable, spec.collections) == (False, ("mine",))
+    assert (spec.initializer, spec.regularizer) == (js.initializers.ones(), js.no_regularizer)
+    assert (spec.constraint, spec.sharding) == (half, PartitionSpec("x"))
+    assert str(spec.site) == f"test_specs.py:{line} in net"
+    assert spec.site is not None
+    assert (spec.site.file, spec.site.line, spec.site.function) == (__file__, line, "net")
+    assert (spec.size, spec.nbytes) == (6, 24)
+
+
+def test_nothing_is_computed_for_a_spec():
+    """A parameter of 4 TiB has a spec, from arguments that have no values."""
+    net = js.transform(lambda x: x @ js.get_variable("w", [2**20, 2**20]))
+    specs = net.spec(jax.ShapeDtypeStruct((8, 2**20), jnp.float32))
+    assert specs["w"].shape == (2**20, 2**20)
+    assert specs.num_params == 2**40
+    assert specs.nbytes == 2**42
+    assert "4.0 TiB" in specs.tabulate()
+
+
+def test_what_is_no_array_stays_a_python_value():
+    seen: list[Any] = []
+
+    @js.transform
+    def net(*args: Any, **kwargs: Any) -> None:
+        seen.append((args, kwargs))
+        js.get_variable("w", [args[0]])
+
+    fixed = (3, 2.5, True, None, "tanh", len, {"a": [1, False]}, slice(2))
+    assert net.spec(*fixed, x=jnp.ones(2), flag=False, scalar=np.float32(1))["w"].shape == (3,)
+    args, kwargs = seen[-1]
+    assert args == fixed
+    assert all(type(got) is type(given) for got, given in zip(args, fixed, strict=True))
+    assert kwargs["flag"] is False
+    assert isinstance(kwargs["x"], jax.core.Tracer)
+    assert isinstance(kwargs["scalar"], jax.core.Tracer)
+
+
+def test_specs_are_in_canonical_order(specs: js.VariableSpecs):
+    assert list(specs) == ["calls", "hidden/bias", "hidden/kernel", "out/bias", "out/kernel"]
+    assert specs.num_params == 1 + 4 + 12 + 2 + 8
+    assert specs.nbytes == 4 * specs.num_params
+
+
+# --- values ------------------------------------------------------------------------------------
+
+
+def test_any_selection_has_the_same_bits(specs: js.VariableSpecs):
+    whole = specs.init(KEY)
+    selections = ["hidden/", "out/kernel", "", "nothing", lambda spec: len(spec.shape) == 2]
+    for pattern in selections:
+        part = specs.select(pattern).init(KEY)
+        assert list(part) == list(specs.select(pattern))
+        for name, value in part.items():
+            np.testing.assert_array_equal(value, whole[name], strict=True)
+
+
+def test_init_of_specs_is_init_of_the_function(specs: js.VariableSpecs):
+    one, two = specs.init(KEY), mlp.init(KEY, jnp.ones((1, 3)))
+    assert jax.tree.structure(one) == jax.tree.structure(two)
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+    assert list(one.non_trainable) == ["calls"]
+
+
+def test_init_under_jit_has_the_same_bits(specs: js.VariableSpecs):
+    jax.tree.map(np.testing.assert_array_equal, jax.jit(specs.init)(KEY), specs.init(KEY))
+
+
+def test_specs_of_values_from_the_inputs_say_so():
+    net = js.transform(lambda x: js.get_variable("mean", initializer=x.mean()))
+    specs = net.spec(jnp.arange(4.0))
+    assert repr(specs["mean"].initializer) == "<computed from the inputs>"
+    with pytest.raises(InitializerError) as caught:
+        specs.init(KEY)
+    assert caught.value.code == "init_from_inputs"
+    assert net.init(KEY, jnp.arange(4.0))["mean"] == 1.5
+
+
+def test_shape_dtypes_stand_for_the_variables(specs: js.VariableSpecs):
+    shapes = specs.shape_dtypes()
+    variables = specs.init(KEY)
+    assert jax.tree.structure(shapes) == jax.tree.structure(variables)
+    assert all(shapes[name].shape == variables[name].shape for name in specs)
+    lowered = jax.jit(mlp.apply).lower(shapes, jax.ShapeDtypeStruct((5, 3), jnp.float32))
+    assert lowered.out_info.shape == (5, 2)
+
+
+# --- binding -----------------------------------------------------------------------------------
+
+
+def test_bind_takes_what_fits(specs: js.VariableSpecs):
+    given = {name: np.zeros(spec.shape, spec.dtype) for name, spec in reversed(list(specs.items()))}
+    bound = specs.bind(given)
+    assert jax.tree.structure(bound) == jax.tree.structure(specs.init(KEY))
+    assert all(bound[name] is given[name] for name in given)
+
+
+def test_bind_lists_all_that_is_wrong(specs: js.VariableSpecs):
+    given = {
+        "hidden/bias": np.zeros(5, np.float32),
+        "hidden/kernel": np.zeros((3, 4), np.float64),
+        "out/kernel": [1, 2],
+        "calls": jnp.int32(0),
+        "out/weight": jnp.zeros(2),
+    }
+    with pytest.raises(VariablesMismatchError) as caught:
+        specs.bind(given)
+    rows = str(caught.value).splitlines()[1:-1]
+    assert rows == [
+        "  missing  out/bias float32[2]",
+        "  extra    out/weight float32[2]",
+        "  shape    hidden/bias float32[5], not float32[4]",
+        "           out/kernel list, not float32[4,2]",
+        "  dtype    hidden/kernel float64[3,4], not float32[3,4]",
+    ]
+    assert caught.value.code == "mismatch"
+
+
+# --- a mapping ---------------------------------------------------------------------------------
+
+
+def test_specs_are_a_mapping(specs: js.VariableSpecs):
+    assert len(specs) == 5
+    assert specs["out/bias"].shape == (2,)
+    assert "out" not in specs
+    with pytest.raises(KeyError, match="no spec 'out/bais'; near names: out/bias"):
+        specs["out/bais"]
+    with pytest.raises(TypeError):
+        specs["out/bias"] = specs["calls"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        specs["out/bias"].shape = (3,)
+
+
+def test_merging_specs(specs: js.VariableSpecs):
+    head = js.transform(lambda x: dense(x, 1, "head"))
+    both = specs | head.spec(jnp.ones((1, 2)))
+    assert list(both) == ["calls", "head/bias", "head/kernel", *list(specs)[1:]]
+    assert list(specs | specs) == list(specs)
+    other = js.transform(lambda: js.get_variable("out/bias", [3])).spec()
+    with pytest.raises(MergeError, match="variable 'out/bias' has two specs that differ") as caught:
+        specs | other
+    assert "left     float32[2] test_specs.py:" in str(caught.value)
+    with pytest.raises(MergeError, match="two specs are called 'calls'"):
+        js.VariableSpecs([specs["calls"], specs["calls"]])
+
+
+def test_repr_shows_names_types_and_sizes(specs: js.VariableSpecs):
+    assert repr(specs.select("out")) == (
+        "VariableSpecs({\n  out/bias: float32[2] (8 B)\n  out/kernel: float32[4,2] (32 B)\n})"
+    )
+    assert repr(js.VariableSpecs()) == "VariableSpecs({})"
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [lambda s: pickle.loads(pickle.dumps(s)), copy.copy, copy.deepcopy],
+    ids=["pickle", "copy", "deep"],
+)
+def test_copies(specs: js.VariableSpecs, duplicate: Any):
+    """Copies make the same values, and still tell where each variable was made."""
+    made = duplicate(specs)
+    assert list(made) == list(specs)
+    assert repr(made) == repr(specs)
+    jax.tree.map(np.testing.assert_array_equal, made.init(KEY), specs.init(KEY))
+    assert [str(spec.site) for spec in made.values()] == [str(spec.site) for spec in specs.values()]
+
+
+# --- sharding ----------------------------------------------------------------------------------
+
+
+def test_partitioners_become_shardings():
+    def by_rank(shape: tuple[int, ...], dtype: Any) -> PartitionSpec:
+        return PartitionSpec(*[None] * (len(shape) - 1), "model")
+
+    @js.transform
+    def net() -> None:
+        with js.variable_scope("a", partitioner=by_rank):
+            js.get_variable("w", [2, 4])
+            js.get_variable("b", [4], partitioner=PartitionSpec())
+        js.get_variable("c", [4])
+
+    mesh = AbstractMesh((2,), ("model",))
+    shardings = net.spec().shardings(mesh)
+    assert dict(shardings) == {
+        "a/b": NamedSharding(mesh, PartitionSpec()),
+        "a/w": NamedSharding(mesh, PartitionSpec(None, "model")),
+        "c": NamedSharding(mesh, PartitionSpec()),
+    }
+
+
+def test_a_partitioner_must_give_a_partition_spec():
+    net = js.transform(lambda: js.get_variable("w", [2], partitioner=lambda shape, dtype: "model"))
+    with pytest.raises(InvalidShapeError, match="the partitioner of 'w' gave 'model'") as caught:
+        net.spec()["w"].partition_spec()
+    assert caught.value.code == "partitioner"
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def test_a_table_in_plain_text(specs: js.VariableSpecs, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert specs.tabulate() == str(specs)
+    assert specs.tabulate().splitlines() == [
+        "name         shape   dtype    count   size",
+        "------------------------------------------",
+        "calls        scalar  int32        1    4 B  not trainable",
+        "hidden/",
+        "  bias       4       float32      4   16 B",
+        "  kernel     3x4     float32     12   48 B",
+        "out/",
+        "  bias       2       float32      2    8 B",
+        "  kernel     4x2     float32      8   32 B",
+        "------------------------------------------",
+        "5 variables                      27  108 B",
+    ]
+
+
+def test_a_table_by_rich(specs: js.VariableSpecs, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("rich")
+    rich = specs.tabulate()
+    monkeypatch.setitem(sys.modules, "rich", None)
+    plain = specs.tabulate()
+    assert rich != plain
+
+    def words(table: str) -> list[list[str]]:
+        return [line.split() for line in table.splitlines() if line.strip(" -─━╶╴")]
+
+    assert words(rich) == words(plain)
+
+
+def test_names_that_look_like_markup_stay_names():
+    pytest.importorskip("rich")
+    spec = js.VariableSpec("a/.bold.", (2,), np.dtype("float32"))
+    assert ".bold." in js.VariableSpecs([spec]).tabulate()
+    odd = js.Variables({"[red]x": jnp.zeros(2)})
+    assert "[red]x" in str(odd)
