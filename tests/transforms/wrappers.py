@@ -474,7 +474,7 @@ ALL = [
     Wrapper("jax.eval_shape", _eval_shape, bare=_shape_only, steps=0),
     Wrapper("jax.make_jaxpr", _make_jaxpr),
     Wrapper("jax.named_call", functools.partial(jax.named_call, name="block")),
-    Wrapper("jax.closure_convert", _closed_call),
+    Wrapper("jax.closure_convert", _closed_call, write_refused=_NO_WRITE),
     Wrapper("jax.debug.callback", _debug),
     Wrapper("jax.pure_callback", _pure_callback),
     Wrapper("jax.shard_map (Auto axes)", _shard_map, write_refused=_NO_WRITE),

@@ -27,7 +27,7 @@ def _singles() -> list[Any]:
         for column, name in enumerate(mine):
             for number, style in enumerate(STYLES):
                 always = name in {"made", "default_names"} and style == STYLES[row % 2]
-                if FULL or always or (row + 3 * column + 5 * number) % 12 == 0:
+                if FULL or always or (row + 3 * column + 5 * number) % 24 == 0:
                     chosen.append(pytest.param(wrapper, name, style, id=f"{wrapper}-{name}-{style}"))
     return chosen
 
@@ -68,7 +68,7 @@ def _pairs() -> list[Any]:
     chosen: list[Any] = []
     for number, pair in enumerate(PAIRS):
         names = ("default_names", "reused", "made") if FULL else ("default_names",)
-        if FULL or number % 5 == number // 16 % 5:
+        if FULL or number % 10 == number // 16 % 10:
             chosen += [pytest.param(pair, name, id=f"{pair}-{name}") for name in names]
     return chosen
 
