@@ -1,6 +1,9 @@
 """TF1's variables for JAX: named where they are used, shared by reuse, pure under every transform."""
 
-from jaxscope import errors, initializers, regularizers, testing
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from jaxscope import errors, initializers, regularizers
 from jaxscope.collections import GraphKeys, add_to_collection, get_collection
 from jaxscope.creating import Variable
 from jaxscope.depth import ensemble, jit, scan_layers
@@ -14,6 +17,9 @@ from jaxscope.streams import next_key, random_keys
 from jaxscope.templates import Template, make_template
 from jaxscope.transform import Transformed, transform
 from jaxscope.variables import Variables
+
+if TYPE_CHECKING:
+    from jaxscope import testing
 
 __version__ = "0.1.0"
 
@@ -50,3 +56,10 @@ __all__ = [
     "variable_creator_scope",
     "variable_scope",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `testing` where it is used: it needs a part of JAX that is slow to import."""
+    if name == "testing":
+        return importlib.import_module("jaxscope.testing")
+    raise AttributeError(f"module 'jaxscope' has no attribute {name!r}")

@@ -10,14 +10,7 @@ from types import CodeType, FrameType
 from typing import Any, cast
 
 import jax
-from jax import core as jax_core
-from jax import lax
-from jax.extend import core as extend_core
-
-# jax.extend.core has these since 0.9; before that jax.core had them.
-_core: Any = extend_core if hasattr(extend_core, "get_opaque_trace_state") else jax_core
-trace_state: Callable[[], Any] = _core.get_opaque_trace_state
-_take_trace: Callable[[], Any] = _core.take_current_trace
+from jax import custom_batching, lax
 
 _JAX = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
 _JAXSCOPE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -51,8 +44,25 @@ _WRITE_LOSERS: dict[Any, str] = {
     _code(lax.associative_scan): "jax.lax.associative_scan",
     _RULES_FILE: "a function with a custom derivative",
     inspect.getfile(inspect.unwrap(jax.shard_map)): "jax.shard_map",
+    inspect.getfile(custom_batching.custom_vmap): "a function with a custom batching rule",
 }
 _LOOPS = frozenset(map(_code, (lax.scan, lax.while_loop, lax.fori_loop, lax.map, lax.associative_scan)))
+
+
+@functools.cache
+def tracing() -> Any:
+    """Return the module with JAX's functions about traces; importing it takes longer than all of jaxscope."""
+    from jax import core as older
+    from jax.extend import core as newer
+
+    # jax.extend.core has them since 0.9; before that jax.core had them.
+    return newer if hasattr(newer, "get_opaque_trace_state") else older
+
+
+def trace_state_function() -> Callable[[], Any]:
+    """Return JAX's function that gives a name, to be compared by ==, for the present trace."""
+    function: Callable[[], Any] = tracing().get_opaque_trace_state
+    return function
 
 
 def staging_trace() -> Any:
@@ -60,7 +70,7 @@ def staging_trace() -> Any:
 
     The traces of vmap and grad run a function's operations on another trace, their parent.
     """
-    with _take_trace() as innermost:
+    with tracing().take_current_trace() as innermost:
         trace = innermost
         while trace is not None and type(trace).__name__ != "DynamicJaxprTrace":
             trace = getattr(trace, "parent_trace", None)

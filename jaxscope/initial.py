@@ -1,6 +1,5 @@
 """Initial values: what an initializer argument means, and what shape and dtype it gives (R28 to R32)."""
 
-import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -13,13 +12,14 @@ from jax import core
 from jaxscope import initializers, tables
 from jaxscope.errors import InitializerError, InvalidShapeError, MissingShapeError
 from jaxscope.sites import Site
+from jaxscope.values import Value
 
 
-@dataclasses.dataclass(frozen=True)
-class WithoutArguments:
+class WithoutArguments(Value):
     """An initializer made of a function that decides shape and dtype by itself (R30)."""
 
-    function: Callable[[], Any]
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
 
     def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
         return initializers.as_constant(self.function())

@@ -1,10 +1,9 @@
 """Lifting: what a block asks for, by names relative to its scope, so that one trace serves many scopes."""
 
 import collections
-import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from threading import get_ident
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import numpy as np
@@ -49,8 +48,7 @@ class CannotLiftError(BaseException):
         self.site = site
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One variable that a block makes, by its relative name, as it asked for it."""
 
     name: str

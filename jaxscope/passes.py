@@ -7,7 +7,6 @@ from threading import get_ident
 from typing import Any, Protocol
 
 from jaxscope import compat, tables
-from jaxscope.compat import trace_state
 from jaxscope.counts import Counts, NameScopes, Node
 from jaxscope.errors import (
     NoPassError,
@@ -430,7 +429,7 @@ def current(what: str) -> Pass:
         run = entered(what)
     traces = run.traces
     traces.requests += 1
-    state = trace_state()
+    state = traces.state()
     if not state == traces.current:  # noqa: SIM201 - it defines == alone, and != costs twice as much
         traces.enter(state)
     return run

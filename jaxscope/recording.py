@@ -1,11 +1,11 @@
 """Recording: a pass that makes a spec of each variable, and gives the function placeholders."""
 
+import functools
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 from jax import core
-from jax.extend.core import Primitive
 
 from jaxscope import drawing, initializers
 from jaxscope.errors import InitializerError
@@ -13,15 +13,21 @@ from jaxscope.initial import WithoutArguments
 from jaxscope.passes import Entry, Pass
 from jaxscope.specs import FROM_INPUTS, VariableSpec
 
-# Stands for a variable's value while recording. A primitive of our own costs a third of `lax.full`.
-_placeholder = Primitive("variable")
-_placeholder.def_abstract_eval(lambda *, aval: aval)
-_placeholder.def_impl(lambda *, aval: jnp.zeros(aval.shape, aval.dtype))
+
+@functools.cache
+def _primitive() -> Any:
+    """Return what stands for a variable while recording: it costs a third of `lax.full`."""
+    from jax.extend.core import Primitive  # which `import jaxscope` has no time for
+
+    primitive = Primitive("variable")
+    primitive.def_abstract_eval(lambda *, aval: aval)
+    primitive.def_impl(lambda *, aval: jnp.zeros(aval.shape, aval.dtype))
+    return primitive
 
 
 def placeholder(shape: Any, dtype: Any) -> jax.Array:
     """Return what stands for a value; made in the present trace, so nothing leaks out of an inner one."""
-    return cast(jax.Array, _placeholder.bind(aval=core.ShapedArray(shape, dtype)))
+    return cast(jax.Array, _primitive().bind(aval=core.ShapedArray(shape, dtype)))
 
 
 class Recording(Pass):

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+
+from jaxscope.values import Value
 
 __all__ = [
     "Regularizer",
@@ -38,8 +39,7 @@ def no_regularizer(value: jax.Array) -> None:
     """
 
 
-@dataclass(frozen=True)
-class l1:  # noqa: N801 - called like TF's functions
+class l1(Value):  # noqa: N801 - called like TF's functions
     """Give `scale * sum(|v|)`.
 
     Args:
@@ -56,18 +56,15 @@ class l1:  # noqa: N801 - called like TF's functions
         Array(2., dtype=float32)
     """
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        _check(self.scale)
+    def __init__(self, scale: float) -> None:
+        self.scale = _checked(scale)
 
     def __call__(self, value: jax.Array) -> jax.Array | None:
         """Return the loss of `value`, a scalar of its dtype, or None where `scale` is 0."""
         return self.scale * jnp.sum(jnp.abs(value)) if self.scale else None
 
 
-@dataclass(frozen=True)
-class l2:  # noqa: N801 - called like TF's functions
+class l2(Value):  # noqa: N801 - called like TF's functions
     """Give `scale * sum(v ** 2) / 2`.
 
     Args:
@@ -84,18 +81,15 @@ class l2:  # noqa: N801 - called like TF's functions
         Array(2.5, dtype=float32)
     """
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        _check(self.scale)
+    def __init__(self, scale: float) -> None:
+        self.scale = _checked(scale)
 
     def __call__(self, value: jax.Array) -> jax.Array | None:
         """Return the loss of `value`, a scalar of its dtype, or None where `scale` is 0."""
         return self.scale * (jnp.sum(jnp.square(value)) / 2) if self.scale else None
 
 
-@dataclass(frozen=True)
-class l1_l2:  # noqa: N801 - called like TF's functions
+class l1_l2(Value):  # noqa: N801 - called like TF's functions
     """Give `scale_l1 * sum(|v|) + scale_l2 * sum(v ** 2) / 2`.
 
     Args:
@@ -113,20 +107,16 @@ class l1_l2:  # noqa: N801 - called like TF's functions
         Array(6.5, dtype=float32)
     """
 
-    scale_l1: float = 1.0
-    scale_l2: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(self.scale_l1)
-        _check(self.scale_l2)
+    def __init__(self, scale_l1: float = 1.0, scale_l2: float = 1.0) -> None:
+        self.scale_l1 = _checked(scale_l1)
+        self.scale_l2 = _checked(scale_l2)
 
     def __call__(self, value: jax.Array) -> jax.Array | None:
         """Return the loss of `value`, a scalar of its dtype, or None where both scales are 0."""
         return _sum([l1(self.scale_l1)(value), l2(self.scale_l2)(value)])
 
 
-@dataclass(frozen=True, init=False)
-class sum_of:  # noqa: N801 - called like TF's functions
+class sum_of(Value):  # noqa: N801 - called like TF's functions
     """Give the sum of what several regularizers give; None counts as nothing.
 
     Args:
@@ -140,11 +130,8 @@ class sum_of:  # noqa: N801 - called like TF's functions
         Array(6.5, dtype=float32)
     """
 
-    regularizers: tuple[Regularizer, ...]
-
     def __init__(self, regularizers: Iterable[Regularizer | None]) -> None:
-        parts = tuple(regularizer for regularizer in regularizers if regularizer is not None)
-        object.__setattr__(self, "regularizers", parts)
+        self.regularizers = tuple(one for one in regularizers if one is not None)
 
     def __call__(self, value: jax.Array) -> jax.Array | None:
         """Return the summed loss of `value`, or None where no part gives one."""
@@ -159,9 +146,10 @@ def _sum(losses: list[jax.Array | None]) -> jax.Array | None:
     return total
 
 
-def _check(scale: float) -> None:
+def _checked(scale: float) -> float:
     if not 0 <= scale < math.inf:
         raise ValueError(f"the scale of a regularizer must be finite and 0 or more, not {scale!r}")
+    return scale
 
 
 l1_regularizer = l1

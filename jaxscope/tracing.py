@@ -23,7 +23,6 @@ from typing import Any
 import jax
 
 from jaxscope import compat
-from jaxscope.compat import trace_state
 
 _context: Callable[[Hashable], AbstractContextManager[None]] = jax.make_user_context(None)
 _ids = itertools.count(1)
@@ -78,6 +77,7 @@ class Traces:
         "id",
         "memory",
         "requests",
+        "state",
     )
 
     def __init__(self, memory: Memory, *, everywhere: bool) -> None:
@@ -87,7 +87,8 @@ class Traces:
         self.active = self.everywhere or bool(memory.places)
         self.aborted = False
         self.requests = 0
-        self.current: Any = trace_state()
+        self.state = compat.trace_state_function()
+        self.current: Any = self.state()
         # The traces that enclose the present one, with the jaxprs that they write into.
         self._open = [(self.current, _reference(compat.staging_trace()))]
         self._key: Hashable = _neutral

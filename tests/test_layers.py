@@ -21,7 +21,7 @@ ROWS = [
     "counts drawing scopes staging tracing variables",
     "initializers tables",
     "names random regularizers sites",
-    "compat errors",
+    "compat errors values",
 ]
 
 PACKAGE = Path(__file__).parent.parent / "jaxscope"

@@ -1,6 +1,6 @@
 """TF1's initializers: values that say how a variable begins, called `(key, shape, dtype)`.
 
-Each is a frozen dataclass with a lower-case name: `js.initializers.zeros` and `js.initializers.zeros()`
+Each is an immutable value with a lower-case name: `js.initializers.zeros` and `js.initializers.zeros()`
 both serve as an initializer, two with equal arguments are equal, and their long names in TF1
 (`zeros_initializer`, ...) are here too. Formulas and defaults are those of TF 1.15's
 `tensorflow/python/ops/init_ops.py`. There is no argument `seed`, since the key and the variable's name

@@ -12,6 +12,7 @@ from jaxscope.errors import InitializerError
 from jaxscope.initializers import laws
 from jaxscope.initializers.kinds import kind_of_callable
 from jaxscope.initializers.laws import Law
+from jaxscope.values import Value
 
 __all__ = [
     "Initializer",
@@ -31,13 +32,11 @@ Shape = tuple[int, ...]
 Problem = tuple[str, str]
 
 
-class Initializer:
-    """The base of jaxscope's own initializers: frozen dataclasses that can be understood without a trace.
+class Initializer(Value):
+    """The base of jaxscope's own initializers: values that can be understood without a trace.
 
     A subclass overrides one of `law`, `value` and `draw`, whichever says most about it.
     """
-
-    __slots__ = ()
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law | None:
         """Return the law of every element, if they are independent and alike."""

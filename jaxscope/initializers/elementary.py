@@ -2,7 +2,6 @@
 
 # ruff: noqa: N801 - the classes are called like TF's functions
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,7 +12,6 @@ from jaxscope.initializers.base import Initializer, Problem, Shape, as_constant
 from jaxscope.initializers.laws import Law
 
 
-@dataclass(frozen=True)
 class zeros(Initializer):
     """Begin with zeros (False for bool).
 
@@ -32,7 +30,6 @@ class zeros(Initializer):
         return None
 
 
-@dataclass(frozen=True)
 class ones(Initializer):
     """Begin with ones (True for bool).
 
@@ -51,7 +48,6 @@ class ones(Initializer):
         return None
 
 
-@dataclass(frozen=True, eq=False)
 class constant(Initializer):
     """Begin with given numbers, converted to the variable's dtype.
 
@@ -75,12 +71,9 @@ class constant(Initializer):
                [2., 2.]], dtype=float32)
     """
 
-    given: Any = 0
-
-    def __post_init__(self) -> None:
-        given = np.array(as_constant(self.given))
-        given.setflags(write=False)
-        object.__setattr__(self, "given", given)
+    def __init__(self, value: Any = 0) -> None:
+        self.given = np.array(as_constant(value))
+        self.given.setflags(write=False)
 
     def __repr__(self) -> str:
         text = repr(self.given.tolist())
@@ -119,7 +112,6 @@ class constant(Initializer):
         return None
 
 
-@dataclass(frozen=True)
 class random_uniform(Initializer):
     """Begin with numbers that are uniform in [minval, maxval).
 
@@ -135,12 +127,9 @@ class random_uniform(Initializer):
         random_uniform(minval=-0.05, maxval=0.05)
     """
 
-    minval: float = 0.0
-    maxval: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "minval", float(self.minval))
-        object.__setattr__(self, "maxval", None if self.maxval is None else float(self.maxval))
+    def __init__(self, minval: float = 0.0, maxval: float | None = None) -> None:
+        self.minval = float(minval)
+        self.maxval = None if maxval is None else float(maxval)
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law | None:
         if not jnp.issubdtype(dtype, jnp.floating):
@@ -163,7 +152,6 @@ class random_uniform(Initializer):
         return None
 
 
-@dataclass(frozen=True)
 class random_normal(Initializer):
     """Begin with normally distributed numbers.
 
@@ -179,18 +167,14 @@ class random_normal(Initializer):
         random_normal(mean=0.0, stddev=0.02)
     """
 
-    mean: float = 0.0
-    stddev: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", float(self.mean))
-        object.__setattr__(self, "stddev", float(self.stddev))
+    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
+        self.mean = float(mean)
+        self.stddev = float(stddev)
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law:
         return Law("normal", self.stddev, self.mean)
 
 
-@dataclass(frozen=True)
 class truncated_normal(Initializer):
     """Begin with normal numbers of which those beyond two standard deviations are drawn again.
 
@@ -206,18 +190,14 @@ class truncated_normal(Initializer):
         truncated_normal(mean=0.0, stddev=0.02)
     """
 
-    mean: float = 0.0
-    stddev: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", float(self.mean))
-        object.__setattr__(self, "stddev", float(self.stddev))
+    def __init__(self, mean: float = 0.0, stddev: float = 1.0) -> None:
+        self.mean = float(mean)
+        self.stddev = float(stddev)
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law:
         return Law("truncated", self.stddev, self.mean)
 
 
-@dataclass(frozen=True)
 class orthogonal(Initializer):
     """Begin with a random orthogonal matrix times `gain`.
 
@@ -231,10 +211,8 @@ class orthogonal(Initializer):
         `tf.orthogonal_initializer`; Saxe et al., 2014.
     """
 
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "gain", float(self.gain))
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = float(gain)
 
     def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
         rows, columns = math.prod(shape[:-1]), shape[-1]
@@ -250,7 +228,6 @@ class orthogonal(Initializer):
         return super().problem(shape, dtype)
 
 
-@dataclass(frozen=True)
 class identity(Initializer):
     """Begin with the identity matrix times `gain`; what is left over of a wider or taller one is zero.
 
@@ -266,10 +243,8 @@ class identity(Initializer):
                [0., 2., 0.]], dtype=float32)
     """
 
-    gain: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "gain", float(self.gain))
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = float(gain)
 
     def value(self, shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
         rows, columns = shape

@@ -17,6 +17,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from jaxscope.values import Value
+
 __all__ = ["Recent", "Same", "kind_of_callable"]
 
 V = TypeVar("V")
@@ -139,6 +141,8 @@ def _kind(value: Any, depth: int) -> Hashable:
         if type(value) is functools.partial:
             parts = value.func, value.args, tuple(sorted(value.keywords.items()))
             return functools.partial, _kind(parts, depth + 1)
+        if isinstance(value, Value):
+            return Same(type(value)), _kind(tuple(vars(value).values()), depth + 1)
         if dataclasses.is_dataclass(value) and _frozen(type(value)):
             fields = tuple(getattr(value, field.name, None) for field in dataclasses.fields(value))
             return Same(type(value)), _kind(fields, depth + 1)

@@ -2,7 +2,6 @@
 
 # ruff: noqa: N801 - the classes are called like TF's functions
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,7 +48,6 @@ def _scaled(shape: Shape, scale: float, mode: str, distribution: str) -> Law:
     return Law("truncated", math.sqrt(variance) / _TRUNCATED_STDDEV)
 
 
-@dataclass(frozen=True)
 class variance_scaling(Initializer):
     """Begin with numbers whose variance is `scale` over the number of inputs, outputs, or their mean.
 
@@ -71,14 +69,13 @@ class variance_scaling(Initializer):
         Law(base='truncated', scale=0.5684236..., offset=0.0)
     """
 
-    scale: float = 1.0
-    mode: str = "fan_in"
-    distribution: str = "truncated_normal"
-
-    def __post_init__(self) -> None:
-        named = self.distribution.lower()
-        object.__setattr__(self, "scale", float(self.scale))
-        object.__setattr__(self, "distribution", "truncated_normal" if named == "normal" else named)
+    def __init__(
+        self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
+    ) -> None:
+        named = distribution.lower()
+        self.scale = float(scale)
+        self.mode = mode
+        self.distribution = "truncated_normal" if named == "normal" else named
         if not self.scale > 0:
             raise ValueError(f"the scale of variance_scaling must be positive, not {self.scale!r}")
         if self.mode not in ("fan_in", "fan_out", "fan_avg"):
@@ -104,7 +101,6 @@ class _Scaling(Initializer):
         return _scaled(shape, *self._as)
 
 
-@dataclass(frozen=True)
 class glorot_uniform(_Scaling):
     """Begin uniformly in [-L, L], L = sqrt(6 / (fan_in + fan_out)); TF1's default for floats (rule R28).
 
@@ -115,7 +111,6 @@ class glorot_uniform(_Scaling):
     _as = 1.0, "fan_avg", "uniform"
 
 
-@dataclass(frozen=True)
 class glorot_normal(_Scaling):
     """Begin truncated normal, of standard deviation sqrt(2 / (fan_in + fan_out)).
 
@@ -126,7 +121,6 @@ class glorot_normal(_Scaling):
     _as = 1.0, "fan_avg", "truncated_normal"
 
 
-@dataclass(frozen=True)
 class he_uniform(_Scaling):
     """Begin uniformly in [-L, L], L = sqrt(6 / fan_in).
 
@@ -137,7 +131,6 @@ class he_uniform(_Scaling):
     _as = 2.0, "fan_in", "uniform"
 
 
-@dataclass(frozen=True)
 class he_normal(_Scaling):
     """Begin truncated normal, of standard deviation sqrt(2 / fan_in).
 
@@ -148,7 +141,6 @@ class he_normal(_Scaling):
     _as = 2.0, "fan_in", "truncated_normal"
 
 
-@dataclass(frozen=True)
 class lecun_uniform(_Scaling):
     """Begin uniformly in [-L, L], L = sqrt(3 / fan_in).
 
@@ -159,7 +151,6 @@ class lecun_uniform(_Scaling):
     _as = 1.0, "fan_in", "uniform"
 
 
-@dataclass(frozen=True)
 class lecun_normal(_Scaling):
     """Begin truncated normal, of standard deviation sqrt(1 / fan_in).
 
@@ -170,7 +161,6 @@ class lecun_normal(_Scaling):
     _as = 1.0, "fan_in", "truncated_normal"
 
 
-@dataclass(frozen=True)
 class uniform_unit_scaling(Initializer):
     """Begin uniformly in [-L, L], L = factor * sqrt(3 / n), n the product of all axes but the last.
 
@@ -181,10 +171,8 @@ class uniform_unit_scaling(Initializer):
         `tf.uniform_unit_scaling_initializer`; Sussillo and Abbott, 2014.
     """
 
-    factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", float(self.factor))
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = float(factor)
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law:
         return Law("signed", self.factor * math.sqrt(3.0 / max(1, math.prod(shape[:-1]))))

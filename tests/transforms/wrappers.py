@@ -399,6 +399,8 @@ _EXPLICIT = Refusal(
 )
 _NO_WRITE = ("StateError",)
 _NO_WRITE_AGAIN = ("StateError", "VariableExistsError")
+# JAX 0.8 has no reverse derivative of a branch that writes (docs/state.md).
+_NO_WRITE_IN_BRANCH = ("NotImplementedError",) if jax.__version_info__ < (0, 9) else ()
 _CALLED_AGAIN = "JAX calls the function more than once: share names by `reuse=js.AUTO_REUSE`"
 
 
@@ -446,9 +448,9 @@ ALL = [
         write_refused=_NO_WRITE_AGAIN,
         note=_CALLED_AGAIN,
     ),
-    Wrapper("lax.cond", _cond),
-    Wrapper("lax.cond, closure", _cond_closure),
-    Wrapper("lax.switch", _switch),
+    Wrapper("lax.cond", _cond, write_refused=_NO_WRITE_IN_BRANCH),
+    Wrapper("lax.cond, closure", _cond_closure, write_refused=_NO_WRITE_IN_BRANCH),
+    Wrapper("lax.switch", _switch, write_refused=_NO_WRITE_IN_BRANCH),
     Wrapper("lax.while_loop", _while, refused=_in((*BACKWARD, *BY_INPUT), _NO_REVERSE)),
     Wrapper("lax.while_loop, carried", _while_condition, refused=_in((*BACKWARD, *BY_INPUT), _NO_REVERSE)),
     Wrapper("lax.fori_loop", _fori),
@@ -457,7 +459,7 @@ ALL = [
     Wrapper("lax.map(batch_size=)", functools.partial(_map, batch_size=1), write_refused=_NO_WRITE),
     Wrapper("lax.custom_root", _custom_root, repeats=True, write_refused=_NO_WRITE_AGAIN, note=_CALLED_AGAIN),
     Wrapper("lax.custom_linear_solve", _custom_linear_solve),
-    Wrapper("lax.platform_dependent", _platform),
+    Wrapper("lax.platform_dependent", _platform, write_refused=_NO_WRITE_IN_BRANCH),
     Wrapper("jax.vmap", _vmap, write_refused=_NO_WRITE),
     Wrapper("jax.vmap(axis_name=), lax.pmean", _vmap_named, write_refused=_NO_WRITE),
     Wrapper("jax.vmap(in_axes=, out_axes=)", _vmap_out, write_refused=_NO_WRITE),
@@ -491,7 +493,7 @@ ALL = [
         "jax.custom_batching.custom_vmap",
         _custom_vmap,
         refused={**_in((*BACKWARD, *BY_INPUT), _BATCHING_GRAD), "vmap(apply)": _BATCHING},
-        write_refused=("StateError", "ValueError"),
+        write_refused=_NO_WRITE,
     ),
 ]
 BY_NAME = {wrapper.name: wrapper for wrapper in ALL}
