@@ -13,7 +13,19 @@ from benchmarks import frameworks, plot
 from benchmarks.report import Table
 from benchmarks.setup import BASE, QUICK, Setup, Sizes
 
-ROWS = ("trace", "inner", "spec", "init", "dispatch", "containers", "optim", "equality", "train", "imports")
+ROWS = (
+    "trace",
+    "inner",
+    "blocks",
+    "spec",
+    "init",
+    "dispatch",
+    "containers",
+    "optim",
+    "equality",
+    "train",
+    "imports",
+)
 HEAD = """# Benchmarks
 
 The same models through several libraries, each by its raw way to ask for an array and with the same maths;

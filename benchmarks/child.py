@@ -41,10 +41,12 @@ def net_and_inputs(framework: str, kind: str, sizes: str) -> tuple[Any, Any]:
     """Return a net and its inputs; `sizes` is the tuple of the model's fields, as text."""
     import jax
 
-    from benchmarks.models import mlp, transformer
+    from benchmarks.models import mlp, shapes, transformer
     from benchmarks.net import concrete
 
-    model = {"Mlp": mlp.Mlp, "Decoder": transformer.Decoder}[kind](*ast.literal_eval(sizes))
+    model = {"Mlp": mlp.Mlp, "Decoder": transformer.Decoder, "Shapes": shapes.Shapes}[kind](
+        *ast.literal_eval(sizes)
+    )
     module = importlib.import_module(f"benchmarks.frameworks.{framework}")
     inputs = concrete(model.inputs())
     key = jax.random.key(0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from benchmarks.models import mlp, resnet, transformer
+from benchmarks.models import mlp, resnet, shapes, transformer
 from benchmarks.net import Model, Net
 from benchmarks.timing import Effort
 
@@ -26,6 +26,9 @@ class Sizes:
     tiny: transformer.Decoder = transformer.Decoder("decoder 4 x 64", 4, 64, 4, 256, 32, 4)
     init_depths: tuple[int, ...] = (10, 100, 1000)
     jit_init: mlp.Mlp = mlp.Mlp(100)
+    deep_jit_init: mlp.Mlp = mlp.Mlp(1000)  # minutes of XLA for hand-written JAX
+    distinct: shapes.Shapes = shapes.Shapes()
+    scan_depths: tuple[int, ...] = (12, 96)
     large: mlp.Mlp = mlp.Mlp(30, 2048)
     leaves: tuple[int, ...] = (10, 100, 1000, 10_000)
     inner_depth: int = 24
@@ -45,6 +48,9 @@ QUICK = Sizes(
     tiny=transformer.Decoder("decoder 1 x 16", 1, 16, 2, 32, 8, 2),
     init_depths=(2,),
     jit_init=mlp.Mlp(2),
+    deep_jit_init=mlp.Mlp(3),
+    distinct=shapes.Shapes(3),
+    scan_depths=(2,),
     large=mlp.Mlp(4, 128),
     leaves=(4,),
     inner_depth=2,

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks.models import initial, mlp, resnet, transformer
+from benchmarks.models import initial, mlp, resnet, shapes, transformer
 from benchmarks.net import Net, by_eval_shape
 
 PACKAGES = ("jax",)
@@ -132,6 +132,39 @@ def wrapped_by_arguments_net(model: transformer.Wrapped) -> Net:
     return Net(init, apply, by_eval_shape(init))
 
 
+def partly_cached(model: transformer.Stack, plain: int) -> Callable[[], Callable[[], object]]:
+    """Return what makes a call that traces `plain` blocks, and the others as cached calls of one."""
+    inputs = model.inputs()
+    variables = jax.eval_shape(stack_net(model).init, jax.random.key(0), *inputs)
+
+    def prepare() -> Callable[[], object]:
+        shared = jax.jit(lambda p, x: block(p, x, model.heads))
+        shared.trace(variables["block_0"], *inputs)
+
+        def apply(variables: Tree, x: jax.Array) -> jax.Array:
+            for i in range(model.depth):
+                p = variables[f"block_{i}"]
+                x = block(p, x, model.heads) if i < plain else shared(p, x)
+            return x
+
+        jitted = jax.jit(apply)
+        return lambda: jitted.trace(variables, *inputs)
+
+    return prepare
+
+
+def shapes_net(model: shapes.Shapes) -> Net:
+    def init(key: jax.Array) -> Tree:
+        keys = jax.random.split(key, model.variables)
+        lengths = model.lengths()
+        return {f"w_{n}": initial.normal(keys[i], (n, 8)) for i, n in enumerate(lengths)}
+
+    def apply(variables: Tree) -> list[jax.Array]:
+        return list(variables.values())
+
+    return Net(init, apply, by_eval_shape(init))
+
+
 def resnet_net(model: resnet.ResNet) -> Net:
     def conv_init(keys: Iterator[jax.Array], size: int, fan_in: int, fan_out: int) -> tuple[Tree, Tree]:
         kernel = initial.he(next(keys), (size, size, fan_in, fan_out))
@@ -183,4 +216,5 @@ BUILDERS: dict[type, Callable[[Any], Net]] = {
     transformer.Stack: stack_net,
     transformer.Wrapped: wrapped_net,
     resnet.ResNet: resnet_net,
+    shapes.Shapes: shapes_net,
 }

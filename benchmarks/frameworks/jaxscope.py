@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import jaxscope as js
 
-from benchmarks.models import mlp, resnet, transformer
+from benchmarks.models import mlp, resnet, shapes, transformer
 from benchmarks.net import Net
 
 PACKAGES = ("jaxscope",)
@@ -134,6 +134,26 @@ def scan_layers_net(model: transformer.Stack) -> Net:
     return Net(init, transformed.apply, transformed.spec)
 
 
+def traced_once_net(model: transformer.Stack) -> Net:
+    """The blocks of the unrolled loop in one `js.jit`."""
+    shared = js.jit(lambda x: block(x, model.heads))
+
+    def fun(x: jax.Array) -> jax.Array:
+        for i in range(model.depth):
+            with js.variable_scope(f"block_{i}"):
+                x = shared(x)
+        return x
+
+    return net_of(fun)
+
+
+def shapes_net(model: shapes.Shapes) -> Net:
+    def fun() -> list[jax.Array]:
+        return [js.get_variable(f"w_{n}", [n, 8], initializer=normal) for n in model.lengths()]
+
+    return net_of(fun)
+
+
 WRAPPERS: dict[str, Callable[..., Any]] = {"jit": jax.jit, "checkpoint": jax.checkpoint}
 
 
@@ -190,4 +210,5 @@ BUILDERS: dict[type, Callable[[Any], Net]] = {
     transformer.Stack: stack_net,
     transformer.Wrapped: wrapped_net,
     resnet.ResNet: resnet_net,
+    shapes.Shapes: shapes_net,
 }

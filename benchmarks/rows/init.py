@@ -2,13 +2,15 @@
 
 import dataclasses
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from benchmarks import child
 from benchmarks.models import mlp
 from benchmarks.report import Table
-from benchmarks.setup import Setup
+from benchmarks.setup import BASE, Setup
 from benchmarks.timing import Samples
+
+OURS = (BASE, "jaxscope")  # where the others would take an hour, or have nothing of the sort
 
 
 def described(model: object) -> tuple[str, str]:
@@ -18,12 +20,12 @@ def described(model: object) -> tuple[str, str]:
     return type(model).__name__, repr(dataclasses.astuple(model))
 
 
-def cold(setup: Setup, model: object, how: str, repeats: int) -> dict[str, list[dict[str, float]]]:
+def cold(names: Iterable[str], model: object, how: str, repeats: int) -> dict[str, list[dict[str, float]]]:
     """Measure in fresh processes, the libraries taking turns."""
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in setup.frameworks}
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(repeats):
-        for name in setup.frameworks:
-            runs[name].append(child.call("cold", name, *described(model), how))
+        for name, found in runs.items():
+            found.append(child.call("cold", name, *described(model), how))
     return runs
 
 
@@ -35,7 +37,7 @@ def run(setup: Setup) -> Iterator[Table]:
     counts = Table("Programs compiled by a cold eager init", columns)
     warm = Table("Warm eager init, CPU", columns, "Best of five in each of the same processes.")
     for model in (*(mlp.Mlp(depth) for depth in sizes.init_depths), sizes.tiny):
-        runs = cold(setup, model, "eager", sizes.cold_repeats)
+        runs = cold(setup.frameworks, model, "eager", sizes.cold_repeats)
         for table, field, unit in ((times, "cpu", "s"), (wall, "wall", "s"), (warm, "warm", "ms")):
             taken = {name: Samples(tuple(r[field] for r in found)) for name, found in runs.items()}
             table.put_samples(model.name, taken, unit)
@@ -46,14 +48,31 @@ def run(setup: Setup) -> Iterator[Table]:
     yield counts
     yield warm
     yield jitted(setup)
+    yield many_shapes(setup)
     yield memory(setup)
 
 
 def jitted(setup: Setup) -> Table:
     table = Table("First call of jax.jit(init), CPU (mostly XLA's compiler)", tuple(setup.frameworks))
-    runs = cold(setup, setup.sizes.jit_init, "jit", 1)
-    taken = {name: Samples((found[0]["cpu"],)) for name, found in runs.items()}
-    table.put_samples(setup.sizes.jit_init.name, taken, "s")
+    for model, names in ((setup.sizes.jit_init, setup.frameworks), (setup.sizes.deep_jit_init, OURS)):
+        runs = cold([name for name in names if name in setup.frameworks], model, "jit", 1)
+        taken = {name: Samples((found[0]["cpu"],)) for name, found in runs.items()}
+        table.put_samples(model.name, taken, "s")
+    return table
+
+
+def many_shapes(setup: Setup) -> Table:
+    model = setup.sizes.distinct
+    columns = ("handwritten in jax.jit", "jaxscope", "handwritten")
+    table = Table(
+        "Cold init of variables of different shapes, CPU", columns,
+        "jaxscope and handwritten eagerly, beside one jitted init. Others: median ratio (ratio of minima).",
+    )  # fmt: skip
+    jitted = cold([BASE], model, "jit", setup.sizes.cold_repeats)[BASE]
+    runs = cold([name for name in OURS if name in setup.frameworks], model, "eager", setup.sizes.cold_repeats)
+    taken = {name: Samples(tuple(r["cpu"] for r in found)) for name, found in runs.items()}
+    base = Samples(tuple(r["cpu"] for r in jitted))
+    table.put_samples(model.name, {columns[0]: base, **taken}, "s", base=base)
     return table
 
 
