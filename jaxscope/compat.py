@@ -42,6 +42,7 @@ _WRITE_LOSERS: dict[Any, str] = {
     **dict.fromkeys(_inner_code(jax.vmap), "jax.vmap"),
     **dict.fromkeys(_inner_code(jax.checkpoint), "jax.checkpoint"),
     _code(lax.associative_scan): "jax.lax.associative_scan",
+    _code(lax.custom_root): "jax.lax.custom_root",
     _RULES_FILE: "a function with a custom derivative",
     inspect.getfile(inspect.unwrap(jax.shard_map)): "jax.shard_map",
     inspect.getfile(custom_batching.custom_vmap): "a function with a custom batching rule",

@@ -250,7 +250,7 @@ def _operands_needed(equation: Any, results: list[bool]) -> list[bool]:
         "cond": _cond_needs,
     }.get(equation.primitive.name)
     if rule is not None:
-        return rule(parameters, results)
+        return rule(equation, results)
     inner = [_open(jaxpr) for jaxpr in _inside(parameters.values())]
     if len(inner) == 1:
         (body,) = inner
@@ -263,9 +263,11 @@ def _open(jaxpr: core.ClosedJaxpr | core.Jaxpr) -> core.Jaxpr:
     return jaxpr.jaxpr if isinstance(jaxpr, core.ClosedJaxpr) else jaxpr
 
 
-def _scan_needs(parameters: Any, results: list[bool]) -> list[bool]:
-    body = _open(parameters["jaxpr"])
-    constants, carried = parameters["num_consts"], parameters["num_carry"]
+def _scan_needs(equation: Any, results: list[bool]) -> list[bool]:
+    body = _open(equation.params["jaxpr"])
+    # Constants and what is carried go in as they are; of what is scanned over, each step gets a part.
+    carried = _alike(equation.outvars, body.outvars)
+    constants = _alike(equation.invars, body.invars) - carried
     while True:
         needs = _needed(body, results)
         # What a step needs of the carry, the step before must give.
@@ -277,7 +279,16 @@ def _scan_needs(parameters: Any, results: list[bool]) -> list[bool]:
         results = [*more, *results[carried:]]
 
 
-def _while_needs(parameters: Any, results: list[bool]) -> list[bool]:
+def _alike(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+    """Return how many variables have as many axes outside a loop as in its body."""
+    return sum(
+        len(getattr(one.aval, "shape", ())) == len(getattr(other.aval, "shape", ()))
+        for one, other in zip(outside, inside, strict=True)
+    )
+
+
+def _while_needs(equation: Any, results: list[bool]) -> list[bool]:
+    parameters = equation.params
     condition, body = _open(parameters["cond_jaxpr"]), _open(parameters["body_jaxpr"])
     deciding, constants = parameters["cond_nconsts"], parameters["body_nconsts"]
     asked = _needed(condition, [True])
@@ -290,6 +301,6 @@ def _while_needs(parameters: Any, results: list[bool]) -> list[bool]:
         results = more
 
 
-def _cond_needs(parameters: Any, results: list[bool]) -> list[bool]:
-    branches = [_needed(_open(branch), results) for branch in parameters["branches"]]
+def _cond_needs(equation: Any, results: list[bool]) -> list[bool]:
+    branches = [_needed(_open(branch), results) for branch in equation.params["branches"]]
     return [True, *(any(needs) for needs in zip(*branches, strict=True))]

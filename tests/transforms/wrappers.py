@@ -457,7 +457,7 @@ ALL = [
     Wrapper("lax.fori_loop, traced length", _fori_traced, refused=_in((*BACKWARD, *BY_INPUT), _NO_REVERSE)),
     Wrapper("lax.map", _map),
     Wrapper("lax.map(batch_size=)", functools.partial(_map, batch_size=1), write_refused=_NO_WRITE),
-    Wrapper("lax.custom_root", _custom_root, repeats=True, write_refused=_NO_WRITE_AGAIN, note=_CALLED_AGAIN),
+    Wrapper("lax.custom_root", _custom_root, repeats=True, write_refused=_NO_WRITE, note=_CALLED_AGAIN),
     Wrapper("lax.custom_linear_solve", _custom_linear_solve),
     Wrapper("lax.platform_dependent", _platform, write_refused=_NO_WRITE_IN_BRANCH),
     Wrapper("jax.vmap", _vmap, write_refused=_NO_WRITE),
