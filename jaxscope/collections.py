@@ -39,8 +39,8 @@ def get_collection(key: str, scope: str | None = None) -> list[Any]:
 
     Args:
         key: A collection's name: one of `GraphKeys`, or your own.
-        scope: A regular expression that the members' names must match at their start; values without
-            a name never match one.
+        scope: A regular expression that the members' names must match at their start. The name of an
+            added value is the path of the name scopes (and variable scopes) in which it was added.
 
     Returns:
         A new list. For `regularization_losses`: a scalar loss for each variable that has a regularizer,
@@ -90,5 +90,6 @@ def add_to_collection(key: str, value: Any) -> None:
     """
     run = current("add_to_collection")
     state = None if run.traces.at_root else run.traces.current
-    run.added.append(Added(key, value, state, len(run.entries), here()))
+    path = run.name_scopes.path
+    run.added.append(Added(key, path and path + "/", value, state, len(run.entries), here()))
     run.changed()

@@ -43,6 +43,7 @@ _WRITE_LOSERS: dict[Any, str] = {
     **dict.fromkeys(_inner_code(jax.checkpoint), "jax.checkpoint"),
     _code(lax.associative_scan): "jax.lax.associative_scan",
     _code(lax.custom_root): "jax.lax.custom_root",
+    _code(lax.custom_linear_solve): "jax.lax.custom_linear_solve",
     _RULES_FILE: "a function with a custom derivative",
     inspect.getfile(inspect.unwrap(jax.shard_map)): "jax.shard_map",
     inspect.getfile(custom_batching.custom_vmap): "a function with a custom batching rule",
@@ -66,16 +67,22 @@ def trace_state_function() -> Callable[[], Any]:
     return function
 
 
-def staging_trace() -> Any:
-    """Return the innermost trace that writes operations into a jaxpr; None where they are run.
+def traces() -> list[Any]:
+    """Return the present trace and those around it, innermost first."""
+    with tracing().take_current_trace() as innermost:
+        found = [innermost]
+        while (parent := getattr(found[-1], "parent_trace", None)) is not None:
+            found.append(parent)
+        return found
+
+
+def staging_trace(chain: list[Any] | None = None) -> Any:
+    """Return the innermost trace (of a chain) that writes operations into a jaxpr; None where they are run.
 
     The traces of vmap and grad run a function's operations on another trace, their parent.
     """
-    with tracing().take_current_trace() as innermost:
-        trace = innermost
-        while trace is not None and type(trace).__name__ != "DynamicJaxprTrace":
-            trace = getattr(trace, "parent_trace", None)
-        return trace
+    chain = traces() if chain is None else chain
+    return next((trace for trace in chain if type(trace).__name__ == "DynamicJaxprTrace"), None)
 
 
 def in_derivative_rule() -> bool:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxscope import names
+from jaxscope import names, tables
 from jaxscope.collections import GraphKeys
 from jaxscope.errors import CollectionError, GetterError, TemplateError, near
 from jaxscope.initial import constant, dtype_conflict, resolve
@@ -19,13 +19,14 @@ _GLOBAL = (GraphKeys.GLOBAL_VARIABLES,)
 GLOBAL_TRAINABLE = (GraphKeys.GLOBAL_VARIABLES, GraphKeys.TRAINABLE_VARIABLES)
 
 
-def collections_of(given: Iterable[str] | None, trainable: bool) -> tuple[str, ...]:
-    if isinstance(given, str):
+def collections_of(given: Any, trainable: bool) -> tuple[str, ...]:
+    """Return the names of the collections of a new variable, each once (R42)."""
+    if isinstance(given, str) or not isinstance(given, Iterable | None):
         raise CollectionError(
-            f"collections must be a list of names, not the string {given!r}",
+            f"collections must be a list of names, not {given!r}",
             code="collections_not_a_list",
             at=here(),
-            fix=f"pass [{given!r}]",
+            fix=f"pass [{given!r}]" if isinstance(given, str) else "pass a list of strings",
         )
     if given is None:
         return GLOBAL_TRAINABLE if trainable else _GLOBAL
@@ -35,7 +36,22 @@ def collections_of(given: Iterable[str] | None, trainable: bool) -> tuple[str, .
     return unique
 
 
+def as_trainable(trainable: Any, name: str) -> bool:
+    """Return `trainable` as True or False; None is True, as in TF1."""
+    if trainable is None:
+        return True
+    if isinstance(trainable, bool | np.bool_):
+        return bool(trainable)
+    raise CollectionError(
+        f"trainable={tables.describe(trainable)} has no meaning for variable {name!r}",
+        code="bad_trainable",
+        at=here(),
+        fix="pass True or False, known while tracing",
+    )
+
+
 def check_new(run: Pass, entry: Entry) -> None:
+    """Raise an error if a new variable contradicts its collections (R45) or a template (R51)."""
     if not entry.trainable and GraphKeys.TRAINABLE_VARIABLES in entry.collections:
         raise CollectionError(
             f"variable {entry.name!r} is not trainable, and is put in 'trainable_variables'",
@@ -68,7 +84,7 @@ def through_creators(
             raise
 
     def make_named(**kwargs: Any) -> Any:
-        trainable = kwargs.get("trainable", True)
+        trainable = as_trainable(kwargs.get("trainable"), entry.name)
         new = Entry(
             entry.name if entry.by_get else _own_name(run, kwargs.get("name")),
             kwargs.get("shape", entry.shape),
@@ -131,6 +147,7 @@ def _own_name(run: Pass, name: str | None) -> str:
     """Return the full name of a new `js.Variable`, which is asked for here (R55)."""
     own = "Variable" if name is None else name
     _check_own_name(run, own)
+    run.settle()
     return run.name_scopes.ask(names.join(run.name_scopes.path, own), run.entries)
 
 
@@ -186,10 +203,9 @@ def Variable(  # noqa: N802 - TF1's name
         ['step', 'step_1']
     """
     run = current("Variable")
-    traces = run.traces
-    if not traces.at_root:
-        traces.memory.numbered = True  # from here on, keys tell apart what numbers names
+    run.count_names()
     _check_own_name(run, "Variable" if name is None else name)
+    trainable = as_trainable(trainable, name or "Variable")
     site = here()
     value: Any
     shape: tuple[int, ...] | None

@@ -1,6 +1,7 @@
 """Every error of jaxscope, in one layout: what happened, the facts, how to mend it."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ __all__ = [
     "DtypeMismatchError",
     "GetterError",
     "InitializerError",
+    "InvalidDtypeError",
     "InvalidNameError",
     "InvalidShapeError",
     "JaxscopeError",
@@ -57,16 +59,29 @@ class JaxscopeError(Exception):
         self.fix = fix
         self.facts = {name: fact for name, fact in facts.items() if fact is not None and str(fact)}
 
+    def add(self, **facts: Any) -> None:
+        """Add facts that were not known where the error was raised; those that are there stay."""
+        for name, fact in facts.items():
+            if fact:
+                self.facts.setdefault(name, fact)
+
     def __str__(self) -> str:
         rows = {**self.facts, "fix": self.fix} if self.fix else self.facts
         width = max(8, *map(len, rows), 0)
         lines = (f"  {name:<{width}} {_aligned(fact, width + 3)}" for name, fact in rows.items())
-        return "\n".join([self.summary, *lines])
+        return _LONG.sub(_cut, "\n".join([self.summary, *lines]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Facts may hold what does not pickle (initializers, tracers): they travel as their text.
         facts = {name: str(fact) for name, fact in self.facts.items()}
         return _rebuild, (type(self), self.summary, self.code, self.fix, facts)
+
+
+_LONG = re.compile(r"\S{200,}")
+
+
+def _cut(word: re.Match[str]) -> str:
+    return f"{word[0][:80]}...({len(word[0])} characters)"
 
 
 def _aligned(fact: object, indent: int) -> str:
@@ -125,6 +140,12 @@ class InvalidShapeError(JaxscopeError):
     """A shape is not a sequence of sizes known while tracing."""
 
     default_code = "invalid_shape"
+
+
+class InvalidDtypeError(JaxscopeError):
+    """What was given as a dtype is none."""
+
+    default_code = "invalid_dtype"
 
 
 class InitializerError(JaxscopeError):

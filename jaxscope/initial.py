@@ -21,8 +21,12 @@ class WithoutArguments(Value):
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
 
-    def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    def value(self) -> Any:
+        """Return what the function gives, as an array."""
         return initializers.as_constant(self.function())
+
+    def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+        return self.value()
 
 
 def is_constant(initializer: Any) -> bool:

@@ -18,7 +18,7 @@ from jaxscope.scopes import Options, Reuse, VariableScope
 from jaxscope.sites import Site, here
 from jaxscope.staging import Call, Result
 from jaxscope.streams import Stream, check_taking
-from jaxscope.tracing import Memory, aborted
+from jaxscope.tracing import Memory, finish
 from jaxscope.variables import Variables
 
 R = TypeVar("R")
@@ -81,11 +81,8 @@ class Request(NamedTuple):
         )
         if getter is not None:
             return ask_through(run, getter, self.explicit, *arguments)
-        made_before = arguments[0] in run.entries
-        value = ask_for(run, self.explicit, *arguments)
-        if not made_before:
-            run.entries[arguments[0]].site = self.site  # the line in the block, not the block's call
-        return value
+        # Errors and specs show the line in the block, not the block's call.
+        return ask_for(run, self.explicit, *arguments, site=self.site)
 
 
 class Recipe:
@@ -296,8 +293,7 @@ class Block:
             results[:] = [jax.eval_shape(trace, call.arrays, None if stream is None else stream.key)]
 
         passes: list[Any] = []
-        if aborted(record, passes):
-            record(passes, True)
+        finish(record, passes)
         return Recipe(passes[-1], results[0].value())
 
     def play(
@@ -322,8 +318,7 @@ class Block:
             result[:] = [(out, {name: run.entries[name].value for name in recipe.writes})]
 
         passes: list[Any] = []
-        if aborted(once, passes):
-            once(passes, True)
+        finish(once, passes)
         return result[0]
 
 

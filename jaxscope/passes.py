@@ -6,6 +6,9 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import Any, Protocol
 
+import jax
+from jax import core
+
 from jaxscope import compat, tables
 from jaxscope.counts import Counts, NameScopes, Node
 from jaxscope.errors import (
@@ -15,7 +18,7 @@ from jaxscope.errors import (
 )
 from jaxscope.scopes import Options, VariableScope
 from jaxscope.sites import Site, here
-from jaxscope.tracing import Memory, Traces
+from jaxscope.tracing import Memory, Traces, retire_neutral
 
 REGULARIZATION_LOSSES = "regularization_losses"
 
@@ -34,7 +37,8 @@ class Entry:
         by_get: Whether `get_variable` made it, or `js.Variable`, whose variables `get_variable` never finds.
         initializer: What it starts from.
         state: The trace that `value` belongs to, while recording.
-        loss: Its regularization loss, of `loss_value`, in trace `loss_state`; None where it has none.
+        held: Refers to the placeholder of an inner trace, while recording; `value` is then but its type.
+        loss: What its regularization loss is of, the loss, and the trace of both; None where it has none.
     """
 
     # Defaults of the class: an entry is made for each variable of each trace, and most set few of them.
@@ -46,9 +50,8 @@ class Entry:
     sharding: Any = None
     value: Any = None
     state: Any = None
+    held: Any = None
     loss: Any = None
-    loss_value: Any = None
-    loss_state: Any = None
 
     def __init__(
         self, name: str, shape: Any, dtype: Any, trainable: bool, collections: tuple[str, ...], site: Site
@@ -84,10 +87,11 @@ class Group(Protocol):
 class Added:
     """A value that `add_to_collection` put into a collection."""
 
-    __slots__ = ("key", "position", "site", "state", "value")
+    __slots__ = ("key", "path", "position", "site", "state", "value")
 
-    def __init__(self, key: str, value: Any, state: Any, position: int, site: Site) -> None:
+    def __init__(self, key: str, path: str, value: Any, state: Any, position: int, site: Site) -> None:
         self.key = key
+        self.path = path  # of the name scopes it was added in, which filters take for its name
         self.value = value
         self.state = state
         self.position = position  # how many variables there were before
@@ -123,9 +127,12 @@ class Pass:
     assuming = False  # that names asked for under reuse=True exist (in a block that is lifted)
     numbers_scopes = False  # whether a default name was asked for
 
-    def __init__(self, function: Callable[..., Any], memory: Memory, *, everywhere: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], memory: Memory, *, everywhere: bool, kind: Hashable = None
+    ) -> None:
         self.function = function
         self.traces = Traces(memory, everywhere=everywhere)
+        self.written = memory.written(kind)  # variables that inner traces write in this kind of call
         self.entries: dict[str, Entry] = {}
         self.groups: dict[str, Group] = {}  # by pattern; their entries are not made yet
         self.added: list[Added] = []
@@ -176,7 +183,7 @@ class Pass:
 
     def _note_write(self, entry: Entry) -> None:
         if not self.traces.at_root:
-            self.traces.memory.written.add(entry.name)
+            self.written.add(entry.name)
 
     def check_write(self, entry: Entry) -> None:
         """Raise `StateError` inside a transform that loses, repeats or refuses a write."""
@@ -200,9 +207,13 @@ class Pass:
                 code="initial_value_in_trace",
                 at=entry.site,
                 scope=self.describe_scope(),
-                fix="pass a function (key, shape, dtype) -> array, or a NumPy array, as initializer "
-                "(jnp.zeros(3) is\ncomputed, too); for a value that depends on the data, make the variable "
-                "outside the transform",
+                fix=(
+                    "pass a function (key, shape, dtype) -> array, or a NumPy array, as initializer "
+                    "(jnp.zeros(3) is\ncomputed, too); "
+                    if entry.by_get
+                    else "pass a NumPy array; "
+                )
+                + "for a value that depends on the data, make the variable outside the transform",
             )
 
     # --- books ---------------------------------------------------------------------------------
@@ -218,26 +229,40 @@ class Pass:
                     found.append((position, self._loss(entry)))
                 if key in entry.collections:
                     found.append((position, self.read(entry)))
-        if matches is None:
-            # A value added when there were n variables comes before the variable at position n.
-            added = [(item.position - 0.5, self._added(item)) for item in self.added if item.key == key]
-            found = sorted([*found, *added], key=lambda pair: pair[0])
-        return [value for _, value in found]
+        found += [
+            (item.position - 0.5, self._added(item))  # before the variable that was made next
+            for item in self.added
+            if item.key == key and (matches is None or matches(item.path))
+        ]
+        return [value for _, value in sorted(found, key=lambda pair: pair[0])]
 
-    def _regularize(self, entry: Entry) -> None:
-        """Call an entry's regularizer on its current value (R33)."""
-        entry.loss_value = self.read(entry)
-        entry.loss_state = self.traces.current
-        entry.loss = entry.regularizer(entry.loss_value)
+    def _regularize(self, entry: Entry) -> Any:
+        """Return what an entry's regularizer gives for its current value (R33), and keep it."""
+        value = self.read(entry)
+        try:
+            loss = entry.regularizer(value)
+        except Exception as problem:
+            problem.add_note(f"in the regularizer of variable {entry.name!r}, asked for at {entry.site}")
+            raise
+        if loss is not None:
+            entry.loss = (self._held(value), self._held(loss), self.traces.current)
+        return loss
+
+    def _held(self, value: Any) -> Callable[[], Any]:
+        # Weakly in an inner trace, which must not be kept alive after its end.
+        inner = isinstance(value, core.Tracer) and not self.traces.at_root
+        return weakref.ref(value) if inner else lambda: value
 
     def _loss(self, entry: Entry) -> Any:
+        value, loss, state = entry.loss
         # Computed when the variable was made, which may be in a trace that has ended, or a value ago.
-        if self.read(entry) is not entry.loss_value or not self.traces.is_open(entry.loss_state):
-            self._regularize(entry)
-        return entry.loss
+        if self.read(entry) is value() and self.traces.is_open(state) and loss() is not None:
+            return loss()
+        return self._regularize(entry)
 
     def _added(self, added: Added) -> Any:
-        if added.state is not None and not self.traces.is_open(added.state):
+        traced = any(isinstance(leaf, core.Tracer) for leaf in jax.tree.leaves(added.value))
+        if traced and added.state is not None and not self.traces.is_open(added.state):
             raise TraceError(
                 f"a value in collection {added.key!r} was added inside a JAX transform that has ended",
                 code="value_of_ended_trace",
@@ -252,6 +277,13 @@ class Pass:
         if not self.ended:  # a scope object may outlive its pass
             current("get_variable_scope")
             self.changed()
+
+    def count_names(self) -> None:
+        """Note that a name depends on how often scopes were opened: inner traces must not skip any."""
+        if not self.traces.memory.numbered:
+            self.traces.memory.numbered = True
+            if self.traces.active:
+                self.traces.restart()
 
     def changed(self) -> None:
         """Note a change that no digest covers: an inner function called before must run again."""
@@ -439,6 +471,9 @@ def entered(what: str) -> Pass:
     """Return the pass that is running here, for what the next request will note anyway."""
     run = _current.get()
     if run is None:
+        if compat.staging_trace() is not None:
+            # A function that catches the error has another meaning in a pass, which must not take its trace.
+            retire_neutral()
         raise NoPassError(
             f"js.{what} was called outside a transformed function",
             at=here(),

@@ -115,12 +115,13 @@ def words_for(full_name: str) -> np.ndarray:
     return words
 
 
-def as_key(key: Any) -> jax.Array:
+def as_key(key: Any, site: object = None) -> jax.Array:
     """Return `key` as one typed key.
 
     Args:
         key: One typed key, or a legacy key (uint32[2], or uint32[4] where the default implementation
             of JAX is `rbg`).
+        site: The user's file and line, for the message.
 
     Returns:
         The typed key; a legacy one is wrapped, which leaves its bits alone.
@@ -137,34 +138,38 @@ def as_key(key: Any) -> jax.Array:
         raise KeyStreamError(
             f"a JAX key is needed, not {_short(key)}",
             code="not_a_key",
+            at=site,
             fix="pass a key, such as jax.random.key(0)",
         )
     if jnp.issubdtype(dtype, jax.dtypes.prng_key):
         if shape:
-            raise _batch(tuple(shape))
+            raise _batch(tuple(shape), site)
         return cast("jax.Array", key)
     if dtype != np.uint32 or not shape:
         raise KeyStreamError(
             f"a JAX key is needed, not an array {np.dtype(dtype).name}{list(shape)}",
             code="not_a_key",
+            at=site,
             fix="pass a key, such as jax.random.key(0)",
         )
     if len(shape) > 1:
-        raise _batch(tuple(shape[:-1]))
+        raise _batch(tuple(shape[:-1]), site)
     try:
         return cast("jax.Array", jax.random.wrap_key_data(key))
     except (TypeError, ValueError) as error:
         raise KeyStreamError(
             f"a JAX key is needed, not an array uint32{list(shape)}",
             code="not_a_key",
+            at=site,
             fix="pass a key, such as jax.random.key(0)",
         ) from error
 
 
-def _batch(shape: tuple[int, ...]) -> KeyStreamError:
+def _batch(shape: tuple[int, ...], site: object) -> KeyStreamError:
     return KeyStreamError(
         f"one key is needed, not a batch of keys of shape {shape}",
         code="key_batch",
+        at=site,
         fix="pass one of them, keys[0], or map over all of them with jax.vmap",
     )
 

@@ -1,13 +1,14 @@
 """Recording: a pass that makes a spec of each variable, and gives the function placeholders."""
 
 import functools
+import weakref
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 from jax import core
 
-from jaxscope import drawing, initializers
+from jaxscope import drawing
 from jaxscope.errors import InitializerError
 from jaxscope.initial import WithoutArguments
 from jaxscope.passes import Entry, Pass
@@ -49,19 +50,36 @@ class Recording(Pass):
             self.check_from_inputs(entry)
             entry.initializer = FROM_INPUTS
         elif isinstance(initializer, WithoutArguments):
-            result = jax.eval_shape(lambda: jnp.asarray(initializers.as_constant(initializer.function())))
+            traced = jax.make_jaxpr(lambda: jnp.asarray(initializer.value()))()
+            (result,) = traced.out_avals
             entry.shape, entry.dtype = result.shape, result.dtype
+            if any(isinstance(constant, core.Tracer) for constant in traced.consts):
+                self.check_from_inputs(entry)
+                entry.initializer = FROM_INPUTS
         elif callable(initializer):
             drawing.check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
-        entry.value = placeholder(entry.shape, entry.dtype)
-        entry.state = self.traces.current
+        self._place(entry)
+
+    def make(self, entry: Entry, explicit: bool) -> Any:
+        super().make(entry, explicit)
+        return self.read(entry)
 
     def read(self, entry: Entry) -> Any:
-        traces = self.traces
-        if entry.state != traces.current and not traces.is_open(entry.state):
-            entry.value = placeholder(entry.shape, entry.dtype)
-            entry.state = traces.current
-        return entry.value
+        value = entry.value if entry.held is None else entry.held()
+        if value is not None and self.traces.is_open(entry.state):
+            return value
+        return self._place(entry)
+
+    def _place(self, entry: Entry) -> jax.Array:
+        """Give an entry a placeholder of the present trace."""
+        entry.state = self.traces.current
+        entry.value = made = placeholder(entry.shape, entry.dtype)
+        entry.held = None
+        if not self.traces.at_root:
+            # An inner trace must not be kept alive after its end.
+            entry.value = jax.ShapeDtypeStruct(made.shape, made.dtype)
+            entry.held = weakref.ref(made)
+        return made
 
     def write(self, entry: Entry, value: Any) -> None:
         self.check_write(entry)

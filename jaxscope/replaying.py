@@ -1,7 +1,7 @@
 """Replaying: a pass that reads each variable from the given ones, and keeps what is written."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import jax
@@ -16,8 +16,10 @@ from jaxscope.errors import (
     VariableNotFoundError,
     near,
 )
+from jaxscope.initial import WithoutArguments
 from jaxscope.passes import Entry, Pass, fits
 from jaxscope.sites import here
+from jaxscope.specs import VariableSpec
 from jaxscope.tracing import Memory
 from jaxscope.variables import Variables
 
@@ -30,6 +32,7 @@ class Replaying(Pass):
         purpose: `"apply"`, which writes nothing; `"apply_with_state"`; or `"init"`, in which variables
             that are not given take initial values that are computed from the inputs.
         dry: Whether the pass only learns: it then writes nothing.
+        kind: Tells apart the calls that may write other variables.
     """
 
     def __init__(
@@ -41,8 +44,9 @@ class Replaying(Pass):
         *,
         everywhere: bool,
         dry: bool = False,
+        kind: Hashable = None,
     ) -> None:
-        super().__init__(function, memory, everywhere=everywhere)
+        super().__init__(function, memory, everywhere=everywhere, kind=kind)
         values = given.as_dict() if isinstance(given, Variables) else given
         if any(isinstance(value, (np.ndarray, np.generic)) for value in values.values()):
             # Here, not where one is asked for, which may be in an inner trace.
@@ -56,7 +60,7 @@ class Replaying(Pass):
         self._refs: dict[str, Any] = {}
         if purpose == "apply_with_state" and not dry:
             # What inner traces write, JAX carries out of them in a reference.
-            for name in sorted(memory.written):
+            for name in sorted(self.written):
                 at = name if name in self.given else (self._place_in_stack(name) or ("",))[0]
                 if at in self.given and at not in self._refs:
                     self._refs[at] = jax.new_ref(self.given[at])
@@ -144,7 +148,7 @@ class Replaying(Pass):
             shape = value.shape
         except AttributeError:
             raise self._not_an_array(entry, value) from None
-        if type(value) is jax.ShapeDtypeStruct:
+        if isinstance(value, (jax.ShapeDtypeStruct, VariableSpec)):
             raise self._not_an_array(entry, value)
         if shape != entry.shape and entry.shape is not None and not fits(entry.shape, shape):
             raise ShapeMismatchError(
@@ -170,10 +174,13 @@ class Replaying(Pass):
             entry.value = self.read(entry)
 
     def _absent(self, entry: Entry) -> Any:
-        if self.born is not None and not callable(entry.initializer):
-            self.check_from_inputs(entry)
-            self.born[entry.name] = value = jnp.asarray(entry.initializer)
-            return value
+        if self.born is not None:
+            start = entry.initializer
+            if isinstance(start, WithoutArguments) or not callable(start):
+                self.check_from_inputs(entry)
+                value = start.value() if isinstance(start, WithoutArguments) else start
+                self.born[entry.name] = value = jnp.asarray(value)
+                return value
         if entry.name in self.given:
             raise self._not_an_array(entry, None)
         place = self._place_in_stack(entry.name)

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from jaxscope import compat, initializers, names, tables
 from jaxscope.collections import GraphKeys
-from jaxscope.creating import GLOBAL_TRAINABLE, check_new, collections_of, through_creators
+from jaxscope.creating import GLOBAL_TRAINABLE, as_trainable, check_new, collections_of, through_creators
 from jaxscope.errors import (
     DtypeMismatchError,
     InitializerError,
+    JaxscopeError,
     ShapeMismatchError,
     StateError,
     VariableExistsError,
@@ -22,7 +23,7 @@ from jaxscope.getters import NextGetter
 from jaxscope.initial import as_shape, constant, dtype_conflict, is_constant, resolve
 from jaxscope.passes import Entry, Pass, current, fits
 from jaxscope.scopes import GETTER_ARGUMENTS, Reuse, as_dtype, check_getter, check_initializer, widens
-from jaxscope.sites import here
+from jaxscope.sites import Site, here
 
 
 def get_variable(
@@ -49,8 +50,8 @@ def get_variable(
             scope's if left out; else Glorot uniform for floats and zeros for integers and booleans.
         regularizer: A function of the value that returns a scalar loss, kept in the collection
             `regularization_losses`; `js.no_regularizer` for none where the scope has one.
-        trainable: Whether the value belongs to what gradients are taken of; if not, `set_variable`
-            may write it.
+        trainable: Whether the value belongs to what gradients are taken of (None: it does, as in TF1); if
+            not, `set_variable` may write it.
         collections: The collections to put it in, instead of `variables`.
         partitioner: A sharding annotation: a `PartitionSpec`, or a function of (shape, dtype).
         constraint: A function that projects a new value, for optimizers to call.
@@ -71,9 +72,12 @@ def get_variable(
         InvalidShapeError: A size is negative, traced, or no whole number.
         InitializerError: The initializer is a string, does not fit shape or dtype, or returns others.
         GetterError: The custom getter cannot be called as one.
-        CollectionError: `trainable_variables` is listed for a variable that is not trainable.
+        CollectionError: `trainable_variables` is listed for a variable that is not trainable, or
+            `trainable` is neither True nor False.
+        InvalidDtypeError: The dtype is none.
         TemplateError: A template's later call would make it.
         NoPassError: Outside a transformed function.
+        TypeError: The regularizer is not callable.
 
     Source:
         `tf.compat.v1.get_variable`.
@@ -85,52 +89,68 @@ def get_variable(
         {'w': (3, 2)}
     """
     run = current("get_variable")
-    scope = run.scope
-    if type(name) is not str:
-        names.check_string(name, "variable", here())
-    full = scope._prefix + name
-    if not names.is_variable_name(full):
-        raise names.invalid(full if name else name, "variable", here())
-    reuse, dtype_here, initializer_here, regularizer_here, getter_here, partitioner_here, constraint_here = (
-        scope._options
-    )
-    if initializer is None:
-        initializer = initializer_here
-    elif type(initializer) is str:
-        check_initializer(initializer, f"variable {full!r}")
-    elif dtype is not None and is_constant(initializer):
-        given = constant(full, initializer, here()).dtype
-        if given != as_dtype(dtype):
-            raise dtype_conflict(full, given, as_dtype(dtype), here())
-    explicit = dtype is not None
-    if custom_getter is not None:
-        check_getter(custom_getter)
-        getter_here = custom_getter
-    if explicit:
-        dtype_here = as_dtype(dtype)
-    if regularizer is not None:
-        regularizer_here = regularizer
-    if partitioner is not None:
-        partitioner_here = partitioner
-    if constraint is not None:
-        constraint_here = constraint
-    arguments = (
-        full,
-        shape,
-        dtype_here,
-        initializer,
-        regularizer_here,
-        reuse,
-        trainable,
-        collections,
-        partitioner_here,
-        constraint_here,
-    )
-    value: jax.Array = (
-        ask_for(run, explicit, *arguments)
-        if getter_here is None
-        else ask_through(run, getter_here, explicit, *arguments)
-    )
+    full = ""
+    try:
+        scope = run.scope
+        if type(name) is not str:
+            names.check_string(name, "variable", here())
+        full = scope._prefix + name
+        if not names.is_variable_name(full):
+            raise names.invalid(full if name else name, "variable", here())
+        (
+            reuse,
+            dtype_here,
+            initializer_here,
+            regularizer_here,
+            getter_here,
+            partitioner_here,
+            constraint_here,
+        ) = scope._options
+        if initializer is None:
+            initializer = initializer_here
+        elif type(initializer) is str:
+            check_initializer(initializer, f"variable {full!r}")
+        elif dtype is not None and is_constant(initializer):
+            given = constant(full, initializer, here()).dtype
+            if given != as_dtype(dtype):
+                raise dtype_conflict(full, given, as_dtype(dtype), here())
+        explicit = dtype is not None
+        if trainable is not True and trainable is not False:
+            trainable = as_trainable(trainable, full)
+        if custom_getter is not None:
+            check_getter(custom_getter)
+            getter_here = custom_getter
+        if explicit:
+            dtype_here = as_dtype(dtype)
+        if regularizer is not None:
+            if not callable(regularizer):
+                raise TypeError(f"the regularizer of variable {full!r} must be a function, not {regularizer!r}")
+            regularizer_here = regularizer
+        if partitioner is not None:
+            partitioner_here = partitioner
+        if constraint is not None:
+            constraint_here = constraint
+        arguments = (
+            full,
+            shape,
+            dtype_here,
+            initializer,
+            regularizer_here,
+            reuse,
+            trainable,
+            collections,
+            partitioner_here,
+            constraint_here,
+        )
+        value: jax.Array = (
+            ask_for(run, explicit, *arguments)
+            if getter_here is None
+            else ask_through(run, getter_here, explicit, *arguments)
+        )
+    except JaxscopeError as error:
+        lost = error.code == "no_shape"
+        error.add(scope=run.describe_scope(), near=near(full, run.entries) if lost else "")
+        raise
     return value
 
 
@@ -217,8 +237,13 @@ def ask_for(
     collections: Iterable[str] | None,
     partitioner: Any,
     constraint: Any,
+    *,
+    site: Site | None = None,
 ) -> Any:
-    """Return a variable by its full name, behind the getters; the checks come in R23's order, from (6) on."""
+    """Return a variable by its full name, behind the getters; the checks come in R23's order, from (6) on.
+
+    A new one is made at `site`, if the user's line is not on the stack.
+    """
     if shape is not None:
         if initializer is not None and is_constant(initializer):
             raise InitializerError(
@@ -247,7 +272,7 @@ def ask_for(
         )
     if entry is not None:
         raise _exists(run, entry, "js.Variable made it, which is never shared", "use another name")
-    site = here(2)
+    site = site or here(2)
     start, full_shape, full_dtype = resolve(name, initializer, shape, dtype, explicit, site)
     kept_in = (
         GLOBAL_TRAINABLE if collections is None and trainable else collections_of(collections, trainable)
@@ -271,10 +296,13 @@ _SHARE = "to share it, open the scope with reuse=True or js.AUTO_REUSE; for a ne
 
 
 def _exists(run: Pass, entry: Entry, why: str, fix: str) -> VariableExistsError:
+    first, again = entry.site, here(1)
+    # Of one line that ran twice, the lines that called it say more.
+    callers = (first.called, again.called) if str(first) == str(again) else ("", "")
     return VariableExistsError(
         f"variable {entry.name!r} already exists, and {why}",
-        first=str(entry),
-        again=here(),
+        first=f"{entry}{callers[0]}",
+        again=f"{again}{callers[1]}",
         scope=run.describe_scope(),
         fix=fix,
     )
@@ -305,7 +333,8 @@ def set_variable(name: str, value: Any) -> None:
     Only `net.apply_with_state` returns what was written; later requests in the same call read it.
 
     Args:
-        name: The name that `get_variable` made it with, in this scope.
+        name: The name that `get_variable` made it with, in this scope. Of a `js.Variable`, its full name
+            less that of this scope.
         value: The new value, of the variable's shape and dtype.
 
     Raises:
@@ -331,7 +360,7 @@ def set_variable(name: str, value: Any) -> None:
         names.check_string(name, "variable", here())
     full = run.scope._prefix + name
     entry = run.entries.get(full) or run.settled(full)
-    if entry is None or not entry.by_get:
+    if entry is None:
         raise VariableNotFoundError(
             f"variable {full!r} does not exist, so it cannot be set",
             at=here(),
@@ -347,7 +376,16 @@ def set_variable(name: str, value: Any) -> None:
             again=here(),
             fix="make it with trainable=False, or change it outside: variables.replace({...})",
         )
-    new = jnp.asarray(initializers.as_constant(value))
+    try:
+        new = jnp.asarray(initializers.as_constant(value))
+    except InitializerError:
+        raise StateError(
+            f"variable {full!r} is set to {type(value).__name__}, which is no array",
+            code="set_to_no_array",
+            first=str(entry),
+            again=here(),
+            fix="set a value of the variable's shape and dtype",
+        ) from None
     if isinstance(value, (bool, int, float)) and widens(new.dtype, entry.value.dtype):
         new = new.astype(entry.value.dtype)
     if new.shape != entry.shape:

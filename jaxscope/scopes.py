@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxscope.errors import GetterError, InitializerError, NoPassError, ReuseError
+from jaxscope.errors import GetterError, InitializerError, InvalidDtypeError, NoPassError, ReuseError
 from jaxscope.sites import here
 
 
@@ -195,8 +195,25 @@ class VariableScope:
 
 
 def as_dtype(dtype: Any) -> Any:
-    """Return a dtype as JAX has it here: 64-bit types are 32-bit ones unless x64 is enabled."""
-    return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
+    """Return a dtype as JAX has it here: 64-bit types are 32-bit ones unless x64 is enabled.
+
+    Raises:
+        InvalidDtypeError: It is none.
+    """
+    try:
+        known = jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
+    except TypeError:
+        known = None
+    if known is None or known == np.dtype(object):
+        asked = getattr(dtype, "__name__", repr(dtype))
+        raise InvalidDtypeError(
+            f"{asked} is not a dtype",
+            at=here(),
+            fix="pass it by keyword, initializer=... or regularizer=..., behind name, shape and dtype"
+            if callable(dtype)
+            else "pass a dtype that JAX knows: jnp.float32, 'int32', ...",
+        )
+    return known
 
 
 def widens(given: Any, wanted: Any) -> bool:
@@ -250,5 +267,5 @@ def check_getter(getter: Any) -> None:
             f"cannot take what it is called with: {problem}",
             at=here(),
             takes=", ".join(("getter", *GETTER_ARGUMENTS)),
-            fix="take **kwargs and pass them on: g(getter, name, **kwargs)",
+            fix="take **kwargs and pass them on: g(getter, name, **kwargs), by just these names",
         ) from None

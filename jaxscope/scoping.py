@@ -8,7 +8,14 @@ from typing import Any
 import jax
 
 from jaxscope import compat, names
-from jaxscope.errors import GetterError, InvalidNameError, ReuseError, ScopeNestingError, TraceError
+from jaxscope.errors import (
+    GetterError,
+    InvalidNameError,
+    JaxscopeError,
+    ReuseError,
+    ScopeNestingError,
+    TraceError,
+)
 from jaxscope.getters import compose
 from jaxscope.passes import Frame, Pass, current, entered, running
 from jaxscope.scopes import (
@@ -107,6 +114,13 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run = entered("variable_scope")  # noted by the first request inside, or when the scope is left
         if run.traces.active:
             current("variable_scope")
+        try:
+            return self._enter(run)
+        except JaxscopeError as error:
+            error.add(scope=run.describe_scope())
+            raise
+
+    def _enter(self, run: Pass) -> VariableScope:
         given = self._name_or_scope
         if isinstance(given, VariableScope):
             self._check_options("a scope")
@@ -219,7 +233,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         if run is None:
             return  # a generator that was closed after its pass had ended
         frame = run.frame
-        if frame.requests == run.traces.requests and error is None:
+        if frame.requests == run.traces.requests and (error is None or isinstance(error, Exception)):
             current("variable_scope")
         if frame.manager is not self:
             if error is not None:
@@ -291,6 +305,7 @@ def name_scope(name: str | None) -> Generator[str]:
         ['train/step']
     """
     run = current("name_scope")
+    run.count_names()
     scopes = run.name_scopes
     before = scopes.path
     if name is None or name == "":

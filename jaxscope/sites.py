@@ -30,6 +30,7 @@ class Site(NamedTuple):
 
     code: CodeType
     instruction: int
+    caller: tuple[CodeType, int] | None = None  # the code and instruction that called the function
 
     @property
     def file(self) -> str:
@@ -48,6 +49,11 @@ class Site(NamedTuple):
     def function(self) -> str:
         """The name of the function that contains the line."""
         return self.code.co_name
+
+    @property
+    def called(self) -> str:
+        """Where the function was called by a user's, as a phrase to add; `""` if that is not known."""
+        return "" if self.caller is None else f", called at {Site(*self.caller)}"
 
     def __str__(self) -> str:
         return f"{os.path.basename(self.file)}:{self.line} in {self.function}"
@@ -79,7 +85,11 @@ def here(skip: int = 0) -> Site:
     frame = sys._getframe(skip + 1)
     while not _is_users(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
-    return tuple.__new__(Site, (frame.f_code, frame.f_lasti))  # twice as fast as Site(...)
+    outer = frame.f_back
+    while outer is not None and not _is_users(outer.f_code.co_filename):
+        outer = outer.f_back
+    caller = None if outer is None else (outer.f_code, outer.f_lasti)
+    return tuple.__new__(Site, (frame.f_code, frame.f_lasti, caller))  # twice as fast as Site(...)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,12 +1,16 @@
 """Staging: an eager call with inner jitted functions is jitted whole, once for each kind of call."""
 
 import collections
+import enum
 import warnings
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
+
+from jaxscope.initializers.kinds import kind_of_value
+from jaxscope.sites import here
 
 #: What an eager function may do and a staged one may not: `float(x)`, `if x:`, indexing by `x`, ...
 NEEDS_VALUES = (
@@ -19,7 +23,13 @@ NEEDS_VALUES = (
 
 def is_array(leaf: Any) -> bool:
     """Tell whether a leaf is an array (or stands for one); all others stay Python values."""
-    return isinstance(leaf, (jax.Array, np.ndarray, np.generic, jax.ShapeDtypeStruct))
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind not in "OSUMm"  # of objects, texts and dates JAX has no arrays
+    return isinstance(leaf, (jax.Array, jax.ShapeDtypeStruct))
+
+
+class NotPlainError(Exception):
+    """Ends a staged call whose result has objects, in which traced values would be lost."""
 
 
 class Call:
@@ -38,11 +48,16 @@ class Call:
         Raises:
             TypeError: A leaf that is no array has no hash.
         """
-        # 0.0 and -0.0 are equal, and not the same.
-        floats = tuple(str(kept[1]) for kept in self.static if kept is not None and kept[0] is float)
-        key = (self.tree, tuple(self.static), floats)
+        key = (self.tree, tuple(kept and _key(*kept) for kept in self.static))
         hash(key)
         return key
+
+    def kind(self) -> Hashable:
+        """Return the key of the call, or None if it has none."""
+        try:
+            return self.key()
+        except TypeError:
+            return None
 
     def without_arrays(self) -> "Call":
         """Return the same call without its arrays, which a program must not keep."""
@@ -57,6 +72,24 @@ class Call:
             self.tree, [next(following) if kept is None else kept[1] for kept in self.static]
         )
         return joined
+
+
+def _key(kind: type, leaf: Any) -> Hashable:
+    """Return what leaves that one program serves have in common."""
+    if kind is float or kind is complex:
+        return kind, repr(leaf)  # 0.0 is not -0.0, and nan is nan
+    if cast(Any, kind).__eq__ is object.__eq__ and hasattr(leaf, "__dict__"):
+        # Of an object that is equal only to itself, an attribute may have been set since.
+        return leaf, tuple((name, kind_of_value(value)) for name, value in vars(leaf).items())
+    return kind, leaf
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, type, np.dtype)
+
+
+def _is_plain(leaf: Any) -> bool:
+    """Tell whether a leaf surely holds no array, and cannot change."""
+    return leaf is None or isinstance(leaf, _PLAIN)
 
 
 @jax.tree_util.register_pytree_node_class
@@ -127,6 +160,9 @@ class Stage:
             return eagerly(*args)
         try:
             result = program(call.arrays)
+        except NotPlainError as problem:
+            self._programs[key] = None
+            return self._fall_back(eagerly, args, f"{problem}")
         except NEEDS_VALUES as problem:
             self._programs[key] = None
             reason = str(problem).partition("\n")[0]
@@ -134,10 +170,13 @@ class Stage:
         return result.value()
 
     def _fall_back(self, eagerly: Callable[..., Any], args: Any, why: str) -> Any:
-        warnings.warn(
+        site = here()
+        warnings.warn_explicit(
             f"jaxscope runs this call operation by operation, which is slow: {why}. "
             "Call apply under jax.jit, or pass such values as static arguments.",
-            stacklevel=5,
+            UserWarning,
+            site.file,
+            site.line,
         )
         return eagerly(*args)
 
@@ -145,4 +184,10 @@ class Stage:
 def _jit(function: Callable[..., Any], call: Call) -> Callable[..., Result]:
     kept = call.without_arrays()
 
-    return jax.jit(lambda arrays: Result(function(*kept.join(arrays))))
+    def program(arrays: Any) -> Result:
+        result = Result(function(*kept.join(arrays)))
+        if not all(kept is None or _is_plain(kept[1]) for kept in result.rest.static):
+            raise NotPlainError("the function returns an object that is no pytree")
+        return result
+
+    return jax.jit(program)

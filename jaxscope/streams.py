@@ -17,7 +17,7 @@ class Stream:
     """A key, and how many keys each scope has taken from it."""
 
     def __init__(self, key: jax.Array | None) -> None:
-        self.key = None if key is None else as_key(key)
+        self.key = None if key is None else as_key(key, here())
         self.counts: dict[str, int] = {}
         # Loops that are open already run their bodies with this stream in each step, on a key of the step.
         self.loops = compat.loops_open(Pass.run.__code__)

@@ -103,7 +103,7 @@ def tabulate(rows: Iterable[Row]) -> str:
             )
         )
     total = (
-        f"{len(listed)} variables",
+        f"{len(listed)} variable{'' if len(listed) == 1 else 's'}",
         "",
         "",
         f"{sum(one.elements for one in listed):,}",

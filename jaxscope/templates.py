@@ -134,6 +134,7 @@ def make_template(
         InvalidNameError: `name_` is None.
         GetterError: The custom getter cannot be called as one.
         NoPassError: With `create_scope_now_`, outside a transformed function.
+        TypeError: `func_` is not callable.
 
     Source:
         `tf.compat.v1.make_template`.
@@ -154,6 +155,8 @@ def make_template(
             at=here(),
             fix="pass name_=, also together with unique_name_",
         )
+    if not callable(func_):
+        raise TypeError(f"js.make_template takes a function, not {type(func_).__name__}")
     check_getter(custom_getter_)
     function = functools.partial(func_, **kwargs) if kwargs else func_
     template = Template(name_, function, unique_name_, custom_getter_)

@@ -16,6 +16,7 @@ So no trace with a request in it ever finishes under the neutral key: that is wh
 
 import itertools
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -40,16 +41,24 @@ class Restart(BaseException):
 class Memory:
     """What one transformed function's passes have taught: it makes later passes faster, never different."""
 
-    __slots__ = ("completed", "numbered", "places", "written")
+    __slots__ = ("_written", "completed", "numbered", "places")
 
     #: Beyond this many places, a function whose scopes have ever new names would fill the memory.
     LIMIT = 100_000
+    #: How many kinds of call are told apart.
+    KINDS = 64
 
     def __init__(self) -> None:
         self.places: set[tuple[str, int]] = set()  # in which traces begin that make requests
-        self.written: set[str] = set()  # variables that are written in inner traces
-        self.numbered = False  # whether inner traces make js.Variables, whose names are numbered
+        self.numbered = False  # whether there are names that depend on how often scopes were opened
         self.completed = False  # whether any pass came to its end
+        self._written: OrderedDict[Hashable, set[str]] = OrderedDict()
+
+    def written(self, kind: Hashable) -> set[str]:
+        """Return the variables that inner traces write in a kind of call, to be added to."""
+        if len(self._written) > self.KINDS:
+            self._written.popitem(last=False)
+        return self._written.setdefault(kind, set())
 
 
 def _reference(trace: Any) -> Callable[[], Any]:
@@ -89,9 +98,10 @@ class Traces:
         self.requests = 0
         self.state = compat.trace_state_function()
         self.current: Any = self.state()
-        # The traces that enclose the present one, with the jaxprs that they write into.
-        self._open = [(self.current, _reference(compat.staging_trace()))]
-        self._key: Hashable = _neutral
+        chain = compat.traces()
+        # The present trace and those around it in which there were requests, and what they write into.
+        self._open = [(self.current, _reference(chain[0]), _reference(compat.staging_trace(chain)))]
+        self._key: Hashable = None  # the neutral one
         self._place = ("", 0)
 
     def neutral(self) -> AbstractContextManager[None]:
@@ -105,7 +115,7 @@ class Traces:
 
     def is_open(self, state: Any) -> bool:
         """Tell whether a trace seen before is the present one, or encloses it."""
-        return any(state == known for known, _ in self._open)
+        return any(state == known for known, *_ in self._open)
 
     def enter(self, state: Any) -> None:
         """Note that a request is made in another trace than the last one.
@@ -124,13 +134,15 @@ class Traces:
                 del known[position + 1 :]
                 self.current = state
                 return
-        staging = compat.staging_trace()
+        chain = compat.traces()
+        around = [known[0], *(one for one in known[1:] if any(one[1]() is trace for trace in chain))]
+        staging = compat.staging_trace(chain)
         # vmap and grad run their function each time, on the trace around them: nothing is cached.
-        if staging is not None and all(reference() is not staging for _, reference in known):
-            if self._key == _neutral:
+        if staging is not None and all(reference() is not staging for *_, reference in around):
+            if self._key is None:
                 self.restart()
             self.memory.places.add(self._place)
-        known.append((state, _reference(staging)))
+        self._open = [*around, (state, _reference(chain[0]), _reference(staging))]
         self.current = state
 
     def restart(self) -> None:
@@ -150,32 +162,44 @@ class Traces:
             place: The current scope's full name, and how often the books have changed in it.
             key: Returns the real key; called only where it is used.
         """
-        new = key() if self.everywhere or place in self.memory.places else _neutral
+        new = key() if self.everywhere or place in self.memory.places else None
         self._place = place
         if new != self._key:
             self._key = new
             # Entered and never left: the driver's context manager puts the outer value back.
-            _context(new).__enter__()
+            _context(_neutral if new is None else new).__enter__()
 
 
-def aborted(attempt: Callable[[list[Any], bool], None], passes: list[Any]) -> bool:
-    """Make an attempt at a pass, with the neutral key; tell whether it has to run again.
+Attempt = Callable[[list[Any], bool], None]
+
+
+def finished(attempt: Attempt, passes: list[Any], *, everywhere: bool) -> bool:
+    """Make an attempt at a pass; tell whether it came to its end, or has to run again with what it learned.
 
     Args:
-        attempt: Called with `passes`, to which it appends its pass, and False (for `everywhere`).
+        attempt: Called with `passes`, to which it appends its pass, and `everywhere`.
         passes: Where the attempt puts its pass.
+        everywhere: Whether the pass is to have the real key everywhere.
     """
+    before = _neutral
     try:
-        attempt(passes, False)
-    except Restart:
-        if not (passes and passes[-1].traces.aborted):
+        attempt(passes, everywhere)
+    except Restart as restart:
+        if not passes or restart.traces is not passes[-1].traces:
             raise  # another pass's, around this one
-        return True
+        return False
     except Exception:
         if not (passes and passes[-1].traces.aborted):
             raise
     if passes[-1].traces.aborted:
         # The function caught BaseException, and so let a trace finish under the neutral key.
         retire_neutral()
-        return True
-    return False
+        return False
+    # Else a pass inside this one did so.
+    return everywhere or before == _neutral
+
+
+def finish(attempt: Attempt, passes: list[Any], *, everywhere: bool = False) -> None:
+    """Make attempts at a pass until one comes to its end; the arguments are those of `finished`."""
+    while not finished(attempt, passes, everywhere=everywhere):
+        everywhere = True

@@ -2,20 +2,22 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+import types
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
 
 import jax
 
 from jaxscope import compat
 from jaxscope.errors import VariablesMismatchError
 from jaxscope.passes import Pass
+from jaxscope.random import as_key
 from jaxscope.recording import Recording
 from jaxscope.replaying import Replaying
 from jaxscope.sites import here
 from jaxscope.specs import FROM_INPUTS, VariableSpecs
 from jaxscope.staging import NEEDS_VALUES, Call, Stage
-from jaxscope.tracing import Memory, Restart, aborted, retire_neutral
+from jaxscope.tracing import Memory, Restart, finish, finished, retire_neutral
 from jaxscope.variables import Variables
 
 P = ParamSpec("P")
@@ -56,6 +58,7 @@ class Transformed(Generic[P, R]):
             return self
         # Shares what was learned and compiled: the instance is an argument like the others.
         bound: Transformed[..., R] = Transformed(self._fun)
+        functools.update_wrapper(bound, types.MethodType(self._fun, instance))  # its signature has no `self`
         bound._bound = (*self._bound, instance)
         bound._memory, bound._stage = self._memory, self._stage
         return bound
@@ -65,7 +68,7 @@ class Transformed(Generic[P, R]):
 
     # --- recording -----------------------------------------------------------------------------
 
-    def spec(self, *args: P.args, **kwargs: P.kwargs) -> VariableSpecs:
+    def spec(self, /, *args: P.args, **kwargs: P.kwargs) -> VariableSpecs:
         """Return what variables the function makes for such arguments; computes and allocates nothing.
 
         Args:
@@ -90,7 +93,7 @@ class Transformed(Generic[P, R]):
         def record(passes: list[Pass], everywhere: bool) -> None:
             def trace(arrays: Any) -> tuple[()]:
                 args, kwargs = call.join(arrays)
-                run = Recording(self._fun, self._memory, everywhere=everywhere)
+                run = Recording(self._fun, self._memory, everywhere=everywhere, kind=call.kind())
                 passes.append(run)
                 run.run(*args, **kwargs)
                 return ()
@@ -99,12 +102,11 @@ class Transformed(Generic[P, R]):
             jax.eval_shape(trace, call.arrays)
 
         passes: list[Pass] = []
-        if aborted(record, passes):
-            record(passes, True)
+        finish(record, passes)
         self._memory.completed = True
         return VariableSpecs(cast(Recording, passes[-1]).specs())
 
-    def init(self, key: jax.Array, *args: P.args, **kwargs: P.kwargs) -> Variables:
+    def init(self, key: jax.Array, /, *args: P.args, **kwargs: P.kwargs) -> Variables:
         """Return initial values for the variables that the function makes for such arguments.
 
         Args:
@@ -118,6 +120,7 @@ class Transformed(Generic[P, R]):
             One array for each variable.
 
         Raises:
+            KeyStreamError: `key` is no key, or a batch of keys.
             JaxscopeError: A request breaks a rule, or an initializer fails.
 
         Example:
@@ -128,6 +131,7 @@ class Transformed(Generic[P, R]):
             >>> net.init(jax.random.key(0), 1.0)["scale"]
             Array(1., dtype=float32)
         """
+        as_key(key, here())
         specs = self.spec(*args, **kwargs)
         values = specs.select(lambda spec: spec.initializer is not FROM_INPUTS).init(key)
         if len(values) == len(specs):
@@ -199,79 +203,104 @@ class Transformed(Generic[P, R]):
                 fix="pass what net.init returned, or a dict such as {'dense/kernel': array}",
             )
         memory = self._memory
-        args = (*self._bound, *args)
-        if memory.places or memory.written or not memory.completed:
-            eager = compat.staging_trace() is None
-            if eager and (memory.places or memory.written):
-                return self._staged(purpose, given, args, kwargs)
-            if not eager and not memory.completed:
-                # A pass that starts again leaves operations behind in the jaxpr around it.
-                self._explore(purpose, given, args, kwargs)
+        replay = _Replay(purpose, given, (*self._bound, *args), kwargs)
+        eager = compat.staging_trace() is None
+        if eager and (memory.places or memory.written(replay.kind)):
+            return self._staged(replay)
+        if not eager and not memory.completed:
+            # A pass that starts again leaves operations behind in the jaxpr around it.
+            self._explore(replay)
         passes: list[Pass] = []
         result: list[Any] = []
 
-        def once(passes: list[Pass], everywhere: bool) -> None:
-            result[:] = [self._run(purpose, given, args, kwargs, passes, everywhere=everywhere)]
+        def attempt(passes: list[Pass], everywhere: bool) -> None:
+            result[:] = [self._run(replay, passes, everywhere=everywhere)]
 
-        if aborted(once, passes):
-            self._explore(purpose, given, args, kwargs)
-            if compat.staging_trace() is None:
-                return self._staged(purpose, given, args, kwargs)
-            once(passes, True)
+        if not finished(attempt, passes, everywhere=False):
+            self._explore(replay)
+            if eager:
+                return self._staged(replay)
+            finish(attempt, passes, everywhere=True)
         memory.completed = True
         return result[0]
 
-    def _run(
-        self,
-        purpose: str,
-        given: Any,
-        args: Any,
-        kwargs: Any,
-        passes: list[Pass],
-        *,
-        everywhere: bool,
-        dry: bool = False,
-    ) -> Any:
-        run = Replaying(self._fun, self._memory, given, purpose, everywhere=everywhere, dry=dry)
+    def _run(self, replay: "_Replay", passes: list[Pass], *, everywhere: bool, dry: bool = False) -> Any:
+        purpose = replay.purpose
+        run = Replaying(
+            self._fun,
+            self._memory,
+            replay.given,
+            purpose,
+            everywhere=everywhere,
+            dry=dry,
+            kind=replay.kind,
+        )
         passes.append(run)
-        result = run.run(*args, **kwargs)
+        result = run.run(*replay.args, **replay.kwargs)
         if purpose == "apply":
             return result
         return run.born if purpose == "init" else (result, run.state())
 
-    def _explore(self, purpose: str, given: Any, args: Any, kwargs: Any) -> None:
+    def _explore(self, replay: "_Replay") -> None:
         """Learn abstractly, and off the record, where inner traces make requests."""
-        call = Call(given, args, kwargs)
+        call = Call(replay.given, replay.args, replay.kwargs)
 
-        def trace(arrays: Any) -> tuple[()]:
-            given, args, kwargs = call.join(arrays)
-            self._run(purpose, given, args, kwargs, [], everywhere=True, dry=True)
-            return ()
+        def attempt(passes: list[Pass], everywhere: bool) -> None:
+            def trace(arrays: Any) -> tuple[()]:
+                self._run(replay.of(*call.join(arrays)), passes, everywhere=everywhere, dry=True)
+                return ()
 
-        with contextlib.suppress(*NEEDS_VALUES):  # the real pass meets the same, and says so
-            jax.eval_shape(trace, call.arrays)
+            with contextlib.suppress(*NEEDS_VALUES):  # the real pass meets the same, and says so
+                jax.eval_shape(trace, call.arrays)
+
+        finish(attempt, [], everywhere=True)
         self._memory.completed = True
 
-    def _staged(self, purpose: str, given: Any, args: Any, kwargs: Any) -> Any:
+    def _staged(self, replay: "_Replay") -> Any:
+        passes: list[Pass] = []
+
         def function(everywhere: bool) -> Callable[..., Any]:
             def run(given: Any, args: Any, kwargs: Any) -> Any:
-                passes: list[Pass] = []
-                result = self._run(purpose, given, args, kwargs, passes, everywhere=everywhere)
-                if passes[-1].traces.aborted:  # and the function caught the Restart
+                before = len(passes)
+                result = self._run(replay.of(given, args, kwargs), passes, everywhere=everywhere)
+                if passes[before].traces.aborted:  # and the function caught the Restart
                     retire_neutral()
-                    passes[-1].traces.restart()
+                    passes[before].traces.restart()
                 return result
 
             return run
 
         def stage(everywhere: bool) -> Any:
-            name = (purpose, everywhere)
-            return self._stage.call(function(everywhere), function(True), name, given, args, kwargs)
+            name = (replay.purpose, everywhere)
+            arguments = replay.given, replay.args, replay.kwargs
+            return self._stage.call(function(everywhere), function(True), name, *arguments)
 
-        try:
-            return stage(everywhere=False)
-        except Restart:
-            return stage(everywhere=True)
+        everywhere = False
+        while True:
+            try:
+                return stage(everywhere)
+            except Restart as restart:
+                if all(restart.traces is not run.traces for run in passes):
+                    raise  # another pass's, around this one
+                everywhere = True
+
+
+class _Replay(NamedTuple):
+    """One call of `apply`, `apply_with_state`, or of the part of `init` that needs the inputs."""
+
+    purpose: str
+    given: Any
+    args: Any
+    kwargs: Any
+
+    @property
+    def kind(self) -> Hashable:
+        """What tells apart the calls that may write other variables."""
+        return Call(self.args, self.kwargs).kind() if self.purpose == "apply_with_state" else None
+
+    def of(self, given: Any, args: Any, kwargs: Any) -> "_Replay":
+        """Return the same kind of call with other arrays."""
+        return _Replay(self.purpose, given, args, kwargs)
 
 
 def transform(fun: Callable[P, R]) -> Transformed[P, R]:

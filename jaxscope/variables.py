@@ -262,12 +262,14 @@ class Variables(Mapping[str, Any]):
     def __or__(self, other: Mapping[str, Any]) -> "Variables":
         """Merge two sets of variables; where both have a name, the right value wins, as in a dict.
 
+        A plain mapping does not say what is trainable: for names in both, the other side does.
+
         Raises:
             MergeError: A name in both has two shapes, two dtypes, or is trainable in one only.
         """
         if not isinstance(cast(object, other), Mapping):
             return NotImplemented
-        right = other if isinstance(other, Variables) else Variables(other)
+        right = other if isinstance(other, Variables) else self._like(other)
         values = dict(self)
         for name, value in right.items():
             if name in values:
@@ -275,7 +277,10 @@ class Variables(Mapping[str, Any]):
                 if self._is_trainable(name) != right._is_trainable(name):
                     raise MergeError(
                         f"variable {name!r} is trainable on one side of | and not on the other",
-                        fix="make it with the same `trainable` in both functions",
+                        trainable="on the left" if self._is_trainable(name) else "on the right",
+                        fix="make it with the same `trainable` in both functions; values from elsewhere get "
+                        "it by\nnet.spec(...).bind(values), or stay a plain dict, which takes it from the "
+                        "other side",
                     )
             values[name] = value
         frozen = [
@@ -286,7 +291,12 @@ class Variables(Mapping[str, Any]):
     def __ror__(self, other: Mapping[str, Any]) -> "Variables":
         if not isinstance(cast(object, other), Mapping):
             return NotImplemented
-        return Variables(other) | self
+        return self._like(other) | self
+
+    def _like(self, values: Mapping[str, Any]) -> "Variables":
+        """Return values as `Variables` of which those are trainable that are trainable here."""
+        frozen = [name for name in values if name in self and not self._is_trainable(name)]
+        return Variables(values, non_trainable=frozen)
 
     def _is_trainable(self, name: str) -> bool:
         return self._layout.trainable[self._layout.index[name]]
@@ -461,7 +471,8 @@ def _name_is_scope(name: str) -> MergeError:
 
 def _check_same(name: str, old: Any, new: Any) -> None:
     both = [(getattr(v, "shape", None), getattr(v, "dtype", None)) for v in (old, new)]
-    if None in both[0] or None in both[1] or both[0] == both[1]:
+    # By identity: NumPy finds its float64 equal to None.
+    if both[0] == both[1] or any(fact is None for facts in both for fact in facts):
         return
     raise MergeError(
         f"variable {name!r} has two shapes or dtypes",

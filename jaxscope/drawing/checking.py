@@ -73,11 +73,15 @@ def examine(name: str, initializer: Any, shape: tuple[int, ...], dtype: np.dtype
             raise _error(problem[0], f"the initializer of variable {name!r} {problem[1]}", initializer, site)
         return False
     kind = kind_of(initializer)
-    if kind is None:
-        outcome = _outcome(initializer, shape, dtype)
-    else:
-        setting = kind, shape, dtype, canonical(np.int64)
-        outcome = _outcomes.get_or(setting, lambda: _outcome(initializer, shape, dtype))
+    try:
+        if kind is None:
+            outcome = _outcome(initializer, shape, dtype)
+        else:
+            setting = kind, shape, dtype, canonical(np.int64)
+            outcome = _outcomes.get_or(setting, lambda: _outcome(initializer, shape, dtype))
+    except Exception as problem:
+        problem.add_note(f"in the initializer of variable {name!r}" + (f", asked for at {site}" if site else ""))
+        raise
     if outcome.problem:
         raise _error(
             "init_call_failed",
@@ -96,6 +100,10 @@ def examine(name: str, initializer: Any, shape: tuple[int, ...], dtype: np.dtype
     return outcome.keyless
 
 
+_FIXES_OF_OURS = {
+    "init_wrong_shape": "ask for a shape that it can fill, or use another initializer",
+    "init_wrong_dtype": "ask for a dtype that it can give, or use another initializer",
+}
 _FIXES = {
     "init_call_failed": "let it take (key, shape, dtype)",
     "init_wrong_shape": "return an array of the shape that it is called with",
@@ -105,7 +113,9 @@ _FIXES = {
 
 def _error(code: str, summary: str, initializer: Any, site: object) -> InitializerError:
     given = "" if is_constant(initializer) else describe(initializer)
-    return InitializerError(summary, code=code, initializer=given, at=site, fix=_FIXES[code])
+    ours = isinstance(initializer, Initializer) or is_constant(initializer)
+    fix = (_FIXES_OF_OURS if ours else _FIXES)[code]
+    return InitializerError(summary, code=code, initializer=given, at=site, fix=fix)
 
 
 def _typed(dtype: str, shape: tuple[int, ...]) -> str:
@@ -119,7 +129,11 @@ def _outcome(initializer: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
     def call(data: jax.Array) -> Any:
         key = jax.random.wrap_key_data(data, impl="threefry2x32")
         try:
-            inspect.signature(initializer).bind(key, shape, dtype)
+            signature = inspect.signature(initializer)
+            if next(iter(signature.parameters), "") == "shape":
+                found.append(_Outcome(problem="it takes the shape first, as in TF1; here the key comes first"))
+                return None
+            signature.bind(key, shape, dtype)
         except TypeError as error:
             found.append(_Outcome(problem=str(error)))
             return None

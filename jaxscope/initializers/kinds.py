@@ -19,7 +19,7 @@ from jax.core import Tracer
 
 from jaxscope.values import Value
 
-__all__ = ["Recent", "Same", "kind_of_callable"]
+__all__ = ["Recent", "Same", "kind_of_callable", "kind_of_value"]
 
 V = TypeVar("V")
 
@@ -113,8 +113,25 @@ def kind_of_callable(function: Callable[..., Any]) -> Hashable | None:
         >>> kind_of_callable(times(1)) == kind_of_callable(times(True))
         False
     """
+    return kind_of_value(function)
+
+
+def kind_of_value(value: Any) -> Hashable:
+    """Return a key that is equal for values that are surely the same, now and for good.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        For numbers, strings and what is made of them by value; for other objects by identity. None for a
+        traced value.
+
+    Example:
+        >>> kind_of_value((1, 2.0)) == kind_of_value((1, 2.0)), kind_of_value([]) == kind_of_value([])
+        (True, False)
+    """
     try:
-        return _kind(function, 0)
+        return _kind(value, 0)
     except _UnknownError:
         return None
 

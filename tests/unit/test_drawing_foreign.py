@@ -135,7 +135,7 @@ def text(key, shape, dtype):
                 "the initializer of variable 'a/w' draws floating-point numbers, not int32\n"
                 "  initializer glorot_uniform()\n"
                 "  at          model.py:3\n"
-                "  fix         return an array of the dtype that it is called with, or ask for another dtype"
+                "  fix         ask for a dtype that it can give, or use another initializer"
             ),
         ),
         (
@@ -145,7 +145,7 @@ def text(key, shape, dtype):
             (
                 "the initializer of variable 'a/w' is a constant of shape (2, 4), not (2, 3)\n"
                 "  at       model.py:3\n"
-                "  fix      return an array of the shape that it is called with"
+                "  fix      ask for a shape that it can fill, or use another initializer"
             ),
         ),
     ],
