@@ -1,6 +1,6 @@
 """Which scopes were entered, so that default names are numbered: a tree that can be put back."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 
@@ -143,6 +143,18 @@ class NameScopes:
         self._count(unique)
         self._count(name)
         return unique
+
+    def again(self, asks: Iterable[tuple[str, str, str]], entries: Mapping[str, "Named"]) -> None:
+        """Ask, below the current path, for what was asked for in a block.
+
+        Args:
+            asks: The path that was current, the own name, and the path that was given, each time.
+            entries: As in `ask`.
+        """
+        paths = {"": self.path}
+        for path, own, given in asks:
+            above = paths[path]
+            paths[given] = self.ask(f"{above}/{own}" if above else own, entries)
 
     def _count(self, name: str) -> None:
         self._asked[name] = self._asked.get(name, 0) + 1

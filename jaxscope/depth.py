@@ -3,18 +3,19 @@
 import contextlib
 import dataclasses
 import functools
+import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxscope import tables
-from jaxscope.errors import InvalidNameError, InvalidShapeError, StateError, TraceError
-from jaxscope.lifting import Block, CannotLiftError, Recipe, inherited
+from jaxscope.errors import InvalidNameError, InvalidShapeError, TraceError
+from jaxscope.lifting import Block, CannotLiftError, Recipe, Surroundings
 from jaxscope.passes import Pass, current
 from jaxscope.recording import Recording, placeholder
-from jaxscope.scopes import Options
 from jaxscope.scoping import variable_scope
 from jaxscope.sites import here
 from jaxscope.stacking import Group, stacked_values
@@ -32,29 +33,33 @@ class Jitted(Generic[P, R]):
         self._block = Block(block)
         functools.update_wrapper(self, block, updated=())  # the block may be one of these itself
 
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the block in the current scope."""
         run = current("jit")
+        if run.assuming:
+            return self._function(*args, **kwargs)  # the block around this one is traced once
         call = Call(args, kwargs)
-        options, stream = inherited(run)
+        surroundings = Surroundings.of(run)
         recipe = None
         if run.scope.custom_getter is None:
             # Whatever is wrong with the block, running it as it is says so by its full names.
             with contextlib.suppress(CannotLiftError, Exception):
-                recipe = self._block.recipe(run, call)
-        if recipe is None or (recipe.numbers_scopes and run.frame.node.children):
+                recipe = self._block.recipe(run, call, surroundings)
+        values = None if recipe is None else self._ask(run, recipe)
+        if recipe is None or values is None:
             return self._function(*args, **kwargs)
-        scope = run.scope
-        values = [request.ask(run, scope._prefix) for request in recipe.requests]
-        for path in recipe.entered:
-            run.counts.enter(run.frame.node.at(path))
+        scope, stream = run.scope, surroundings.stream
+        recipe.enter(run)
         words, counts = jax.tree.map(lambda array: array[0], recipe.key_arguments(run, stream, [scope._name]))
         if isinstance(run, Recording):
             for name in recipe.writes:
                 run.write(run.entries[scope._prefix + name], None)
             return cast(R, placeholders(recipe.result))
         if recipe.program is None:
-            recipe.program = self._jit(recipe, options, call.without_arrays())
+            recipe.program = self._jit(recipe, surroundings, call.without_arrays())
         key = stream.key if stream is not None and recipe.keys else None
         with run.traces.neutral():  # the program makes no request of this pass
             result, writes = recipe.program(values, key, words, counts, call.arrays)
@@ -63,13 +68,28 @@ class Jitted(Generic[P, R]):
         run.changed()
         return cast(R, result.value())
 
-    def _jit(self, recipe: Recipe, options: Options, call: Call) -> Callable[..., Any]:
+    def _ask(self, run: Pass, recipe: Recipe) -> list[Any] | None:
+        """Return the variables of the block in the current scope; None where it has to run as it is."""
+        prefix = run.scope._prefix
+        if recipe.has_getters or (recipe.numbers_scopes and run.frame.node.children):
+            return None
+        if not all(request.fits(run, prefix) for request in recipe.requests):
+            return None
+        names = [prefix + request.name for request in recipe.requests]
+        new = [name for name in names if run.settled(name) is None]
+        try:
+            return [request.ask(run, prefix) for request in recipe.requests]
+        except Exception:  # noqa: BLE001 - it comes again, from its own line, where the block may catch it
+            run.forget(new)
+            return None
+
+    def _jit(self, recipe: Recipe, surroundings: Surroundings, call: Call) -> Callable[..., Any]:
         names = [request.name for request in recipe.requests]
 
         def program(values: Any, key: Any, words: Any, counts: Any, arrays: Any) -> Any:
             args, kwargs = call.join(arrays)
             given = dict(zip(names, values, strict=True))
-            result, writes = self._block.play(recipe, options, given, key, words, counts, args, kwargs)
+            result, writes = self._block.play(recipe, surroundings, given, key, words, counts, args, kwargs)
             return Result(result), writes
 
         program.__name__ = getattr(self._function, "__name__", "block")
@@ -112,6 +132,11 @@ class _Layers(Generic[P, R]):
     """What `scan_layers` and `ensemble` share: one block, and variables of many scopes, stacked."""
 
     def __init__(self, block: Callable[P, R], length: int, name: str) -> None:
+        for number in (block, length):
+            if not (callable(number) if number is block else isinstance(number, int)):
+                raise TypeError(
+                    f"js.scan_layers and js.ensemble take a function and a number, not {number!r}"
+                )
         if "{}" not in name or name.count("{}") != 1 or "/" in name:
             raise InvalidNameError(
                 f"the name of layers must have one {{}} for their numbers, and no slash, unlike {name!r}",
@@ -139,10 +164,11 @@ class _Layers(Generic[P, R]):
 
         None where the layers have to run one by one: where the block fails, or a rule has to see each.
         """
-        with variable_scope(self._name.format(0)) as scope:
-            options, stream = inherited(run)
+        mark = run.name_scopes.mark()
+        with variable_scope(self._scope(0)) as scope:
+            surroundings = Surroundings.of(run)
             try:
-                recipe = self._block.recipe(run, call)
+                recipe = self._block.recipe(run, call, surroundings)
             except CannotLiftError as problem:
                 raise TraceError(
                     f"js.{what} runs its block for all layers at once, and the block uses {problem.what}",
@@ -151,36 +177,53 @@ class _Layers(Generic[P, R]):
                     scope=run.describe_scope(),
                     fix="keep that out of the block, or run the layers in a Python loop",
                 ) from None
-            except StateError:
-                raise  # what to write instead, in the block
-            except Exception:  # noqa: BLE001 - the layers in a loop say what is wrong, by full names
-                return None
+            except Exception as problem:
+                if getattr(problem, "code", "") == "write_in_block":
+                    raise  # what to write instead, in the block
+                recipe = None  # the layers in a loop say what is wrong, by full names
             getter = scope.custom_getter
-        if getter is not None and recipe.writes:
+        run.name_scopes.undo(mark)
+        if recipe is None or (getter is not None and recipe.writes):
             return None
-        scopes = [run.scope._prefix + self._name.format(index) for index in range(self._length)]
-        words, counts = recipe.key_arguments(run, stream, scopes)
-        prepared = _Prepared(recipe, options, None if stream is None else stream.key, words, counts)
+        prepared = _Prepared(recipe, surroundings)
         group = Group(run.scope._prefix, self._name, self._length, recipe.requests)
         before = run.groups.get(group.pattern)
-        if isinstance(before, Group) and before.shared_by(group):
+        if getter is None and isinstance(before, Group) and before.shared_by(group):
             prepared.group = before
         elif getter is None and self._at_once(run, group, recipe):
             group.values = stacked_values(run, group)
         if group.values:
             run.add_group(group)
             prepared.group = group
-        for scope_name in scopes if prepared.group else ():
-            run.counts.enter(run.counts.root.at(scope_name))
         if prepared.group is not None:
             prepared.values = prepared.group.values
-        elif recipe.requests:
-            prepared.entries = self._one_by_one(run, recipe, getter)
+            self._enter_all(run, recipe)
+        else:
+            entries = self._one_by_one(run, recipe, getter)
+            if entries is None:
+                return None
+            prepared.entries = entries
             prepared.values = {
                 name: jnp.stack([run.read(entry) if entry else value for entry, value in column])
-                for name, column in prepared.entries.items()
+                for name, column in entries.items()
             }
+        scopes = [run.scope._prefix + self._scope(index) for index in range(self._length)]
+        prepared.words, prepared.counts = recipe.key_arguments(run, surroundings.stream, scopes)
         return prepared
+
+    def _scope(self, index: int) -> str:
+        return self._name.replace("{}", str(index))
+
+    def _enter_all(self, run: Pass, recipe: Recipe) -> None:
+        """Enter the scopes of all layers into the books."""
+        if run.assuming or run.traces.memory.numbered:
+            for index in range(self._length):
+                with variable_scope(self._scope(index)):
+                    recipe.enter(run)
+            return
+        for index in range(self._length):
+            run.counts.enter(run.frame.node.at(self._scope(index)))
+        run.skipped_scopes = True
 
     def _at_once(self, run: Pass, group: Group, recipe: Recipe) -> bool:
         """Tell whether no rule has to see single layers: then their entries are made when asked for."""
@@ -193,17 +236,28 @@ class _Layers(Generic[P, R]):
             or any(name.startswith(group.prefix) for name in (*run.entries, *run.groups))
         )
 
-    def _one_by_one(self, run: Pass, recipe: Recipe, getter: Any) -> dict[str, list[Any]]:
+    def _one_by_one(self, run: Pass, recipe: Recipe, getter: Any) -> dict[str, list[Any]] | None:
+        """Ask for the variables of each layer; None where one is refused, or is not like the others."""
         columns: dict[str, list[Any]] = {request.name: [] for request in recipe.requests}
-        for index in range(self._length):
-            with variable_scope(self._name.format(index)) as scope:
-                for request in recipe.requests:
-                    value = request.ask(run, scope._prefix, getter)
-                    entry = None if getter else run.entries[scope._prefix + request.name]
-                    columns[request.name].append((entry, value))
-                for path in recipe.entered:
-                    run.counts.enter(run.frame.node.at(path))
-        return columns
+        run.settle()
+        before, mark = set(run.entries), run.name_scopes.mark()
+        try:
+            for index in range(self._length):
+                with variable_scope(self._scope(index)) as scope:
+                    if not all(request.fits(run, scope._prefix) for request in recipe.requests):
+                        break
+                    for request in recipe.requests:
+                        value = request.ask(run, scope._prefix, getter)
+                        entry = None if getter else run.entries[scope._prefix + request.name]
+                        columns[request.name].append((entry, value))
+                    recipe.enter(run)
+            else:
+                return columns
+        except Exception:  # noqa: BLE001, S110 - it comes again in a loop over the layers, from its own line
+            pass
+        run.forget([name for name in run.entries if name not in before])
+        run.name_scopes.undo(mark)
+        return None
 
     def _write(self, run: Pass, prepared: "_Prepared", writes: dict[str, Any]) -> None:
         for name, values in writes.items():
@@ -220,13 +274,18 @@ class _Prepared:
     """All that a run of the layers needs."""
 
     recipe: Recipe
-    options: Options
-    key: jax.Array | None
-    words: Any
-    counts: Any
+    surroundings: Surroundings
+    words: Any = None
+    counts: Any = None
     group: Group | None = None
     values: dict[str, Any] = dataclasses.field(default_factory=dict)
     entries: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+
+    def play(self, block: Block, values: Any, words: Any, counts: Any, args: Any, kwargs: Any) -> Any:
+        """Run the block in one layer."""
+        stream = self.surroundings.stream
+        key = None if stream is None else stream.key
+        return block.play(self.recipe, self.surroundings, values, key, words, counts, args, kwargs)
 
 
 class Scanned(_Layers[P, R]):
@@ -238,32 +297,48 @@ class Scanned(_Layers[P, R]):
         self._remat = remat
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the layers, the first argument of each being what the one before returned."""
+        """Run the layers, the first argument of each being what the one before returned.
+
+        Raises:
+            TypeError: There is no first argument.
+            TraceError: The block returns another type than it takes (code `carry`), or asks for something
+                that names relative to its scope cannot say (`cannot_lift`).
+        """
         run = current("scan_layers")
-        prepared = self._prepare(run, "scan_layers", Call(args, kwargs))
-        x, *rest = args
+        if not args:
+            raise TypeError("the first argument, which goes from layer to layer, must be given by position")
+        x, *rest = cast("tuple[Any, ...]", args)
+        numbers = jax.Array | np.ndarray | np.generic | bool | int | float | complex
+        if all(isinstance(leaf, numbers) for leaf in jax.tree.leaves(x)):
+            x = jax.tree.map(jnp.asarray, x)
+            prepared = self._prepare(run, "scan_layers", Call((x, *rest), kwargs))
+        else:
+            prepared = None  # a Python value that goes from layer to layer can't go through a scan
         if prepared is None:
             for index in range(self._length):
-                with variable_scope(self._name.format(index)):
+                with variable_scope(self._scope(index)):
                     x = cast(Any, self._function)(x, *rest, **kwargs)
             return cast(R, x)
-        _check_carry(prepared.recipe, x)
         if isinstance(run, Recording):
+            _check_carry(prepared.recipe.result, x)
             self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
             return cast(R, placeholders(prepared.recipe.result))
 
         def layer(x: Any, xs: Any) -> Any:
             values, words, counts = xs
-            return self._block.play(
-                prepared.recipe, prepared.options, values, prepared.key, words, counts, (x, *rest), kwargs
-            )
+            return prepared.play(self._block, values, words, counts, (x, *rest), kwargs)
 
         if self._remat is not False and self._remat is not None:
             policy = None if self._remat is True else self._remat
             layer = jax.checkpoint(layer, policy=policy, prevent_cse=False)
         xs = (prepared.values, prepared.words, prepared.counts)
         with run.traces.neutral():  # the layers make no request of this pass
-            x, writes = jax.lax.scan(layer, x, xs, length=self._length, unroll=self._unroll)
+            try:
+                x, writes = jax.lax.scan(layer, x, xs, length=self._length, unroll=self._unroll)
+            except TypeError:
+                first = jax.tree.map(lambda stack: stack[0], xs)
+                _check_carry(jax.eval_shape(layer, x, first)[0], x)
+                raise
         self._write(run, prepared, writes)
         return cast(R, x)
 
@@ -281,7 +356,7 @@ class Ensemble(_Layers[P, R]):
         call = Call(args, kwargs)
         arrays = call.arrays
         if self._in_axes is not None:
-            call.arrays = [_without_axis(array, self._in_axes) for array in arrays]
+            call.arrays = [_without_axis(array, self._in_axes, self._length) for array in arrays]
         prepared = self._prepare(run, "ensemble", call)
         kept = call.without_arrays()
         if prepared is None:
@@ -292,9 +367,7 @@ class Ensemble(_Layers[P, R]):
 
         def member(values: Any, words: Any, counts: Any, arrays: Any) -> Any:
             args, kwargs = kept.join(arrays)
-            result, writes = self._block.play(
-                prepared.recipe, prepared.options, values, prepared.key, words, counts, args, kwargs
-            )
+            result, writes = prepared.play(self._block, values, words, counts, args, kwargs)
             return Result(result), writes
 
         members = jax.vmap(member, in_axes=(0, 0, 0, self._in_axes), axis_size=self._length)
@@ -306,21 +379,28 @@ class Ensemble(_Layers[P, R]):
     def _one_after_the_other(self, call: Call, arrays: list[Any]) -> R:
         results: list[Any] = []
         for index in range(self._length):
-            with variable_scope(self._name.format(index)):
+            with variable_scope(self._scope(index)):
                 own = arrays if self._in_axes is None else [jnp.take(a, index, self._in_axes) for a in arrays]
                 args, kwargs = call.join(own)
                 results.append(cast(Any, self._function)(*args, **kwargs))
         return cast(R, jax.tree.map(lambda *leaves: jnp.stack(leaves), *results))
 
 
-def _without_axis(array: Any, axis: int) -> jax.ShapeDtypeStruct:
+def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
     shape = list(array.shape)
+    if not -len(shape) <= axis < len(shape) or shape[axis] != size:
+        raise InvalidShapeError(
+            f"{tables.describe(array)} has no axis {axis} of {size} members",
+            code="member_axis",
+            at=here(),
+            fix="give each array among the arguments an axis of the ensemble's members, or use in_axes=None",
+        )
     del shape[axis]
     return jax.ShapeDtypeStruct(tuple(shape), array.dtype)
 
 
-def _check_carry(recipe: Recipe, x: Any) -> None:
-    given, returned = jax.tree.map(_type, x), jax.tree.map(_type, recipe.result)
+def _check_carry(result: Any, x: Any) -> None:
+    given, returned = jax.tree.map(tables.describe, x), jax.tree.map(tables.describe, result)
     if given != returned:
         raise TraceError(
             "the block of js.scan_layers must return what its first argument is",
@@ -330,10 +410,6 @@ def _check_carry(recipe: Recipe, x: Any) -> None:
             returns=returned,
             fix="cast or reshape the result to the type of the first argument, or change what goes in",
         )
-
-
-def _type(value: Any) -> str:
-    return tables.describe(value)
 
 
 def placeholders(result: Any, *leading: int) -> Any:

@@ -6,11 +6,13 @@ from threading import get_ident
 from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxscope.errors import StateError, TraceError
+from jaxscope.counts import NameScopes
+from jaxscope.errors import StateError, TraceError, VariableNotFoundError, near
+from jaxscope.initializers.kinds import Same
 from jaxscope.passes import Entry, Pass, current
-from jaxscope.random import fold, words_for
 from jaxscope.recording import Recording
 from jaxscope.replaying import Replaying
 from jaxscope.request import ask_for, ask_through
@@ -49,7 +51,7 @@ class CannotLiftError(BaseException):
 
 
 class Request(NamedTuple):
-    """One variable that a block makes, by its relative name, as it asked for it."""
+    """One variable that a block makes, by its relative name: what it is, and how it was asked for."""
 
     name: str
     shape: tuple[int, ...]
@@ -63,26 +65,20 @@ class Request(NamedTuple):
     partitioner: Any
     constraint: Any
     site: Site
+    asked: tuple[Any, ...]  # the arguments of `ask_for`, from shape on
 
     def ask(self, run: Pass, scope: str, getter: Callable[..., Any] | None = None) -> Any:
         """Ask for the variable in a pass, below the scope whose names begin with `scope`."""
-        constant = not callable(self.initializer)
-        arguments = (
-            scope + self.name,
-            None if constant else self.shape,
-            self.dtype,
-            self.initializer,
-            self.regularizer,
-            self.reuse,
-            self.trainable,
-            self.collections,
-            self.partitioner,
-            self.constraint,
-        )
+        name = scope + self.name
         if getter is not None:
-            return ask_through(run, getter, self.explicit, *arguments)
-        # Errors and specs show the line in the block, not the block's call.
-        return ask_for(run, self.explicit, *arguments, site=self.site)
+            return ask_through(run, getter, self.explicit, name, *self.asked)
+        # Specs show the line in the block, not the block's call.
+        return ask_for(run, self.explicit, name, *self.asked, site=self.site)
+
+    def fits(self, run: Pass, scope: str) -> bool:
+        """Tell whether the variable is new, or what the block was recorded with."""
+        entry = run.settled(scope + self.name)
+        return entry is None or (entry.shape == self.shape and entry.dtype == self.dtype)
 
 
 class Recipe:
@@ -91,11 +87,22 @@ class Recipe:
     def __init__(self, run: "_Recorder", result: Any) -> None:
         self.requests = run.requests
         self.keys = run.taken
-        self.entered = run.entered_paths()
+        self.entered = list(run.counts.root.entered_below())
+        self.asks = tuple(run.asked.asks)
         self.numbers_scopes = run.numbers_scopes
+        self.has_getters = run.has_getters
         self.writes = tuple(run.writes)
         self.result = result  # of shapes and dtypes
         self.program: Any = None  # the jitted block, where it is called by `js.jit`
+
+    def enter(self, run: Pass) -> None:
+        """Enter into the books, below the current scope, the scopes that the block enters."""
+        for path in self.entered:
+            run.counts.enter(run.frame.node.at(path))
+        if run.assuming or run.traces.memory.numbered:
+            run.name_scopes.again(self.asks, run.entries)
+        elif self.asks:
+            run.skipped_scopes = True
 
     def key_arguments(self, run: Pass, stream: Stream | None, scopes: list[str]) -> tuple[Any, Any]:
         """Return words and counts of the block's keys in each of some scopes, and count them as taken.
@@ -112,28 +119,61 @@ class Recipe:
             return None, None
         if stream is not None:
             check_taking(run, stream)
-        words = np.zeros((len(scopes), len(self.keys), 2), np.uint32)
-        counts = np.zeros((len(scopes), len(self.keys)), np.uint32)
-        if stream is not None:
-            for i, scope in enumerate(scopes):
-                for j, (relative, _) in enumerate(self.keys):
-                    name = "/".join(part for part in (scope, relative) if part)
-                    words[i, j] = words_for(name)
-                    counts[i, j] = stream.counts.get(name, 0)
-                    stream.counts[name] = int(counts[i, j]) + 1
-        return words, counts
+        rows: list[list[tuple[Any, Any]]] = []
+        for scope in scopes:
+            row: list[tuple[Any, Any]] = []
+            for key in self.keys:
+                name = "/".join(part for part in (scope, key.scope) if part)
+                own = key.own or stream is None
+                row.append((run.words(name), key.number) if own else cast(Stream, stream).parts(name))
+            rows.append(row)
+        return _stacked(rows, 0), _stacked(rows, 1)
+
+
+def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:
+    """Return words or counts as uint32[scopes, keys, ...]."""
+    cells = [[pair[part] for pair in row] for row in rows]
+    if any(isinstance(cell, jax.Array) for row in cells for cell in row):  # those of a block around this one
+        return jnp.stack([jnp.stack([jnp.asarray(cell, np.uint32) for cell in row]) for row in cells])
+    return np.array(cells, np.uint32)
+
+
+class _Key(NamedTuple):
+    """One key that a block takes: of which scope, which one, and whether from a stream of the block's own."""
+
+    scope: str
+    number: int
+    own: bool
+
+
+class _CountedScopes(NameScopes):
+    """Notes which name scopes a block opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asks: list[tuple[str, str, str]] = []
+
+    def ask(self, name: str, entries: Mapping[str, Any]) -> str:
+        given = super().ask(name, entries)
+        own = name.removeprefix(self.path + "/") if self.path else name
+        self.asks.append((self.path, own, given))
+        return given
 
 
 class _Lifted(Pass):
     """A pass of a block, in which the scope that the block is called in is the root."""
 
     assuming = True
+    has_getters = False
 
-    def lift(self, options: Options, stream: Stream | None) -> None:
+    def lift(self, surroundings: "Surroundings", stream: Stream | None) -> None:
         """Take over what is inherited from the place of the call."""
-        self.scope._options = options
+        self.scope._options = surroundings.options
+        for path in surroundings.entered:
+            self.counts.enter(self.counts.root.at(path))
         self.streams = () if stream is None else (stream,)
         self.thread = -1  # so that every request is checked: see `check_open`
+        self.name_scopes = self.asked = _CountedScopes()
 
     def check_open(self, what: str) -> None:
         if not self.ended and get_ident() == self.owner:
@@ -146,6 +186,13 @@ class _Lifted(Pass):
         if scope._books() is not self:
             raise CannotLiftError("a scope object from outside", here())
 
+    def admit_getter(self) -> None:
+        self.has_getters = True  # which see names relative to the block's scope
+
+    def admit_use(self, what: str) -> None:
+        if not self.ended:
+            raise CannotLiftError(what, here())
+
 
 class _Recorder(_Lifted, Recording):
     """Records what a block asks for."""
@@ -153,8 +200,9 @@ class _Recorder(_Lifted, Recording):
     def __init__(self, function: Callable[..., Any], memory: Memory, *, everywhere: bool) -> None:
         super().__init__(function, memory, everywhere=everywhere)
         self.requests: list[Request] = []
-        self.taken: list[tuple[str, int]] = []
+        self.taken: list[_Key] = []
         self.writes: dict[str, None] = {}
+        self.open_stream = lambda key: _RecordedStream(key, self.taken, own=True)
 
     def make(self, entry: Entry, explicit: bool) -> Any:
         regularizer, entry.regularizer = entry.regularizer, None  # called where the variable is made
@@ -169,34 +217,49 @@ class _Recorder(_Lifted, Recording):
                 explicit,
                 entry.initializer,
                 regularizer,
-                self.scope._options.reuse,
+                entry.asked[4],
                 entry.trainable,
                 entry.collections,
                 entry.sharding,
                 entry.constraint,
                 entry.site,
+                entry.asked,
             )
         )
         return value
+
+    def words(self, name: str) -> Any:
+        self.taken.append(_Key(name, 0, own=True))
+        return np.zeros(2, np.uint32)
 
     def write(self, entry: Entry, value: Any) -> None:
         super().write(entry, value)
         _check_write(self, entry)
         self.writes[entry.name] = None
 
-    def entered_paths(self) -> list[str]:
-        """Return the relative names of the scopes that count as entered at the end of the block."""
-        return list(self.counts.root.entered_below())
-
 
 class _Player(_Lifted, Replaying):
     """Runs a block with given values, by relative name."""
 
+    taken: "_Taken | None" = None  # the keys that the block takes
+
+    def words(self, name: str) -> Any:
+        assert self.taken is not None
+        return self.taken.parts(_Key(name, 0, own=True))[0]
+
     def _set_value(self, entry: Entry, explicit: bool) -> None:
         # Checked where the variable was asked for, by its full name.
-        entry.value = self.given[entry.name]
-        entry.shape = entry.value.shape
-        entry.regularizer = None
+        value = self.given.get(entry.name)
+        if value is None:
+            raise VariableNotFoundError(
+                f"variable {entry.name!r} of a block is not among the values that it is called with",
+                at=entry.site,
+                near=near(entry.name, self.given),
+                fix="call the function with arguments like those that it was lifted with",
+            )
+        if not hasattr(value, "shape"):
+            raise self._not_an_array(entry, value)
+        entry.value, entry.shape = value, value.shape
 
     def make(self, entry: Entry, explicit: bool) -> Any:
         entry.regularizer = None
@@ -221,29 +284,43 @@ def _check_write(run: Pass, entry: Entry) -> None:
 class _RecordedStream(Stream):
     """Notes which keys a block takes."""
 
-    def __init__(self, key: jax.Array, taken: list[tuple[str, int]]) -> None:
+    def __init__(self, key: jax.Array | None, taken: list[_Key], *, own: bool) -> None:
         super().__init__(key)
-        self.loops = 0
+        self.loops = self.loops if own else 0
         self._taken = taken
+        self._own = own
 
-    def derive(self, scope: str, count: int) -> jax.Array:
-        self._taken.append((scope, count))
-        return super().derive(scope, count)
+    def parts(self, scope: str) -> tuple[Any, Any]:
+        words, count = super().parts(scope)
+        self._taken.append(_Key(scope, count, self._own))
+        return words, count
+
+
+class _Taken(NamedTuple):
+    """The keys that a block takes, with their words and counts in the scope that it runs in."""
+
+    order: list[_Key]
+    words: Any
+    counts: Any
+
+    def parts(self, key: _Key) -> tuple[Any, Any]:
+        """Return words and count of a key."""
+        at = self.order.index(key)
+        return self.words[at], self.counts[at]
 
 
 class _GivenStream(Stream):
-    """Hands out the keys of the scope that a block runs in, whose words and counts are arguments."""
+    """Hands out the keys of the scope that a block runs in."""
 
-    def __init__(self, key: jax.Array, order: list[tuple[str, int]], words: Any, counts: Any) -> None:
+    def __init__(self, key: jax.Array | None, taken: _Taken, *, own: bool) -> None:
         super().__init__(key)
-        self.loops = 0
-        self._order = order
-        self._words = words
-        self._counts = counts
+        self.loops = self.loops if own else 0
+        self._given = taken
+        self._own = own
 
-    def derive(self, scope: str, count: int) -> jax.Array:
-        at = self._order.index((scope, count))
-        return jax.random.fold_in(fold(self.key, self._words[at]), self._counts[at])  # type: ignore[arg-type]
+    def parts(self, scope: str) -> tuple[Any, Any]:
+        _, count = super().parts(scope)
+        return self._given.parts(_Key(scope, count, self._own))
 
 
 class Block:
@@ -256,38 +333,40 @@ class Block:
         self.memory = Memory()
         self._recipes: collections.OrderedDict[Hashable, Recipe] = collections.OrderedDict()
 
-    def recipe(self, run: Pass, call: Call) -> Recipe:
+    def recipe(self, run: Pass, call: Call, surroundings: "Surroundings") -> Recipe:
         """Return what the block asks for in such a call, in the current scope.
 
         Raises:
             CannotLiftError: It asks for something beyond names relative to its scope.
             Exception: What the block raises.
         """
-        options, stream = inherited(run)
         key: Hashable | None
         try:
-            key = (options, stream is not None, call.key(), tuple(map(jax.typeof, call.arrays)))
+            kinds = tuple(map(jax.typeof, call.arrays))
+            key = (surroundings._replace(stream=None), surroundings.stream is not None, call.key(), kinds)
+            key = (key, trace_context(run))
             hash(key)
         except TypeError:
             key = None  # an array as inherited initializer, say
         found = self._recipes.get(key) if key is not None else None
         if found is None:
-            found = self._record(call, options, stream)
+            found = self._record(call, surroundings)
             if key is not None:
                 self._recipes[key] = found
                 if len(self._recipes) > self.LIMIT:
                     self._recipes.popitem(last=False)
         return found
 
-    def _record(self, call: Call, options: Options, stream: Stream | None) -> Recipe:
+    def _record(self, call: Call, surroundings: "Surroundings") -> Recipe:
         results: list[Any] = []
+        stream = surroundings.stream
 
         def record(passes: list[Any], everywhere: bool) -> None:
             def trace(arrays: Any, key: Any) -> Result:
                 args, kwargs = call.join(arrays)
                 run = _Recorder(self.function, self.memory, everywhere=everywhere)
                 passes.append(run)
-                run.lift(options, None if key is None else _RecordedStream(key, run.taken))
+                run.lift(surroundings, None if key is None else _RecordedStream(key, run.taken, own=False))
                 return Result(run.run(*args, **kwargs))
 
             results[:] = [jax.eval_shape(trace, call.arrays, None if stream is None else stream.key)]
@@ -299,7 +378,7 @@ class Block:
     def play(
         self,
         recipe: Recipe,
-        options: Options,
+        surroundings: "Surroundings",
         values: Mapping[str, Any],
         key: jax.Array | None,
         words: Any,
@@ -308,12 +387,15 @@ class Block:
         kwargs: Any,
     ) -> tuple[Any, dict[str, Any]]:
         """Run the block with values by relative name; return its result, and what it wrote."""
+        taken = _Taken(recipe.keys, words, counts)
         result: list[tuple[Any, dict[str, Any]]] = []
 
         def once(passes: list[Any], everywhere: bool) -> None:
             run = _Player(self.function, self.memory, values, "apply_with_state", everywhere=everywhere)
             passes.append(run)
-            run.lift(options, None if key is None else _GivenStream(key, recipe.keys, words, counts))
+            run.taken = taken
+            run.open_stream = lambda key: _GivenStream(key, taken, own=True)
+            run.lift(surroundings, None if key is None else _GivenStream(key, taken, own=False))
             out = run.run(*args, **kwargs)
             result[:] = [(out, {name: run.entries[name].value for name in recipe.writes})]
 
@@ -322,20 +404,55 @@ class Block:
         return result[0]
 
 
-def inherited(run: Pass) -> tuple[Options, Stream | None]:
-    """Return what a block takes over from the place of its call: options (but getters) and the key stream."""
-    stream = run.streams[-1] if run.streams else None
-    if stream is not None and stream.key is None:
-        stream = None
-    return run.scope._options._replace(custom_getter=None), stream
+class Surroundings(NamedTuple):
+    """What a block takes over from the place of its call.
+
+    Attributes:
+        options: The scope's, but for its getters, through which the block's requests go outside.
+        stream: The stream of keys that is open.
+        entered: Relative names of scopes that count as entered below the current one; for a block that is
+            called in a scope of its own there are none.
+    """
+
+    options: Options
+    stream: Stream | None
+    entered: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, run: Pass) -> "Surroundings":
+        """Return those of the place where a pass is now."""
+        stream = run.streams[-1] if run.streams else None
+        if stream is not None and stream.key is None:
+            stream = None
+        return cls(run.scope._options._replace(custom_getter=None), stream)
+
+
+@jax.jit
+def _context() -> Result:
+    return Result(None)
+
+
+def trace_context(run: Pass) -> Hashable:
+    """Return what else, beside its arguments, JAX would trace a function anew for: named axes, x64, a mesh.
+
+    JAX itself tells: it traces `_context` for each such context once, and each trace has a result of its own.
+    """
+    state, context = run.context
+    x64 = bool(cast(Any, jax.config).jax_enable_x64)  # may change within a trace
+    if context is None or state != (run.traces.current, x64):
+        with run.traces.neutral():
+            context = Same(jax.eval_shape(_context).rest)
+        run.context = ((run.traces.current, x64), context)
+    return cast(Hashable, context)
 
 
 def _check_pure(recipe: Recipe) -> None:
-    if recipe.keys or recipe.writes:
-        raise CannotLiftError("js.next_key" if recipe.keys else "js.set_variable", here())
+    shared = any(not key.own for key in recipe.keys)
+    if shared or recipe.writes:
+        raise CannotLiftError("js.next_key" if shared else "js.set_variable", here())
 
 
-def lift(block: Callable[..., R], *args: Any, **kwargs: Any) -> tuple[Callable[..., R], Variables]:
+def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callable[..., R], Variables]:
     """Return a block as a pure function of its variables, and the variables, which are made here.
 
     For the places where JAX lets no function read a value from outside: a function with a custom derivative
@@ -373,10 +490,12 @@ def lift(block: Callable[..., R], *args: Any, **kwargs: Any) -> tuple[Callable[.
     """
     run = current("lift")
     lifted = Block(block)
-    options, _ = inherited(run)
+    node = run.frame.node
+    entered = tuple(path.removeprefix(run.scope._prefix) for path in node.entered_below())
+    surroundings = Surroundings.of(run)._replace(entered=entered)
     call = Call(args, kwargs)
     try:
-        recipe = lifted.recipe(run, call)
+        recipe = lifted.recipe(run, call, surroundings)
         _check_pure(recipe)
     except CannotLiftError as problem:
         raise TraceError(
@@ -390,13 +509,15 @@ def lift(block: Callable[..., R], *args: Any, **kwargs: Any) -> tuple[Callable[.
         block(*args, **kwargs)  # says what is wrong by the full names
         raise
     getter = run.scope.custom_getter
-    values = {request.name: request.ask(run, run.scope._prefix, getter) for request in recipe.requests}
-    for path in recipe.entered:
-        run.counts.enter(run.frame.node.at(path))
+    prefix = run.scope._prefix
+    values = {request.name: request.ask(run, prefix, getter) for request in recipe.requests}
+    recipe.enter(run)
+    words, counts = jax.tree.map(lambda array: array[0], recipe.key_arguments(run, None, [run.scope._name]))
 
-    def function(values: Mapping[str, Any], *args: Any, **kwargs: Any) -> R:
-        result, _ = lifted.play(recipe, options, values, None, None, None, args, kwargs)
+    def function(values: Mapping[str, Any], /, *args: Any, **kwargs: Any) -> R:
+        result, _ = lifted.play(recipe, surroundings, values, None, words, counts, args, kwargs)
         return cast(R, result)
 
-    frozen = [request.name for request in recipe.requests if not request.trainable]
+    made = {request.name: run.entries.get(prefix + request.name) for request in recipe.requests}
+    frozen = [name for name, entry in made.items() if entry is not None and not entry.trainable]
     return function, Variables(values, non_trainable=frozen)

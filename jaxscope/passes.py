@@ -1,7 +1,7 @@
 """A pass: one run of the user's function, and its books."""
 
 import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from threading import get_ident
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from jaxscope.errors import (
     StateError,
     TraceError,
 )
+from jaxscope.random import words_for
 from jaxscope.scopes import Options, VariableScope
 from jaxscope.sites import Site, here
 from jaxscope.tracing import Memory, Traces, retire_neutral
@@ -49,6 +50,7 @@ class Entry:
     constraint: Any = None
     sharding: Any = None
     value: Any = None
+    asked: Any = None  # the request as it was made, in a block that is lifted
     state: Any = None
     held: Any = None
     loss: Any = None
@@ -126,6 +128,9 @@ class Pass:
 
     assuming = False  # that names asked for under reuse=True exist (in a block that is lifted)
     numbers_scopes = False  # whether a default name was asked for
+    skipped_scopes = False  # whether a block that was lifted entered scopes that no name counts
+    open_stream: Callable[[Any], Any] | None = None  # how a stream of keys is opened, if not as usual
+    context: tuple[Any, Any] = (None, None)  # what JAX's caches depend on, in the trace of the last look
 
     def __init__(
         self, function: Callable[..., Any], memory: Memory, *, everywhere: bool, kind: Hashable = None
@@ -282,7 +287,7 @@ class Pass:
         """Note that a name depends on how often scopes were opened: inner traces must not skip any."""
         if not self.traces.memory.numbered:
             self.traces.memory.numbered = True
-            if self.traces.active:
+            if self.traces.active or self.skipped_scopes:
                 self.traces.restart()
 
     def changed(self) -> None:
@@ -421,6 +426,22 @@ class Pass:
 
     def admit(self, scope: VariableScope) -> None:
         """Check that a scope object may be entered in this pass."""
+
+    def admit_use(self, what: str) -> None:
+        """Check that something which depends on full names may be used in this pass."""
+
+    def admit_getter(self) -> None:
+        """Note that a request goes through custom getters."""
+
+    def words(self, name: str) -> Any:
+        """Return the two words that stand for a full name in keys."""
+        return words_for(name)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take variables out of the books again."""
+        for name in names:
+            if self.entries.pop(name, None) is not None and self.traces.active:
+                self._digest ^= hash(name)
 
     def check_open(self, what: str) -> None:
         """Raise `NoPassError` where this pass has ended, or belongs to another thread."""

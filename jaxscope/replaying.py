@@ -1,5 +1,6 @@
 """Replaying: a pass that reads each variable from the given ones, and keeps what is written."""
 
+import itertools
 import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
@@ -22,6 +23,10 @@ from jaxscope.sites import here
 from jaxscope.specs import VariableSpec
 from jaxscope.tracing import Memory
 from jaxscope.variables import Variables
+
+# A layer's number in a name, or `{}` for all layers; and how many layers may be nested in stacks.
+_NUMBERS = re.compile(r"\{\}|(?<!\d)(?:0|[1-9]\d*)(?!\d)")
+_NESTED = 3
 
 
 class Replaying(Pass):
@@ -61,7 +66,7 @@ class Replaying(Pass):
         if purpose == "apply_with_state" and not dry:
             # What inner traces write, JAX carries out of them in a reference.
             for name in sorted(self.written):
-                at = name if name in self.given else (self._place_in_stack(name) or ("",))[0]
+                at = name if name in self.given else (self.place_in_stack(name) or ("",))[0]
                 if at in self.given and at not in self._refs:
                     self._refs[at] = jax.new_ref(self.given[at])
 
@@ -75,7 +80,7 @@ class Replaying(Pass):
             return None, ...
         if name in self._refs or name in self.given:
             return self._refs.get(name), ...
-        stacked, index = self._place_in_stack(name) or ("", 0)
+        stacked, index = self.place_in_stack(name) or ("", 0)
         return self._refs.get(stacked), index
 
     def write(self, entry: Entry, value: Any) -> None:
@@ -121,7 +126,7 @@ class Replaying(Pass):
         for entry in self.entries.values():
             if entry.trainable or entry.stacked:
                 continue
-            place = None if entry.name in self.given else self._place_in_stack(entry.name)
+            place = None if entry.name in self.given else self.place_in_stack(entry.name)
             if place is None:
                 values[entry.name] = self.read(entry)
             else:
@@ -132,12 +137,22 @@ class Replaying(Pass):
         values.update((name, reference[...]) for name, reference in self._refs.items())
         return Variables(values, non_trainable=values)
 
-    def _place_in_stack(self, name: str) -> tuple[str, int] | None:
-        """Return the name and index at which a layer's variable is given stacked, or None."""
-        for match in re.finditer(r"\d+", name):
-            stacked = f"{name[: match.start()]}{{}}{name[match.end() :]}"
-            if stacked in self.given:
-                return stacked, int(match[0])
+    def place_in_stack(self, name: str) -> tuple[str, tuple[Any, ...]] | None:
+        """Return the name and index at which variables of layers are given stacked, or None.
+
+        Args:
+            name: A full name, in which `{}` stands for all layers and a number may be one of many.
+        """
+        tokens = list(_NUMBERS.finditer(name))
+        numbers = [token for token in tokens if token[0] != "{}"]
+        for count in range(1, min(len(numbers), _NESTED) + 1):
+            for chosen in itertools.combinations(numbers, count):
+                stacked = name
+                for token in reversed(chosen):
+                    stacked = f"{stacked[: token.start()]}{{}}{stacked[token.end() :]}"
+                if stacked in self.given:
+                    kept = [token for token in tokens if token in chosen or token[0] == "{}"]
+                    return stacked, tuple(int(t[0]) if t in chosen else slice(None) for t in kept)
         return None
 
     def _set_value(self, entry: Entry, explicit: bool) -> None:
@@ -183,9 +198,14 @@ class Replaying(Pass):
                 return value
         if entry.name in self.given:
             raise self._not_an_array(entry, None)
-        place = self._place_in_stack(entry.name)
-        if place is not None and place[1] < len(self.given[place[0]]):
-            return self.given[place[0]][place[1]]
+        place = self.place_in_stack(entry.name)
+        if place is not None:
+            stack, index = self.given[place[0]], place[1]
+            shape = getattr(stack, "shape", None)
+            if shape is None:
+                raise self._not_an_array(entry, stack)
+            if len(shape) >= len(index) and all(at < size for at, size in zip(index, shape, strict=False)):
+                return stack[index]
         raise VariableNotFoundError(
             f"variable {entry.name!r} is not among the given variables",
             at=entry.site,

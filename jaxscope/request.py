@@ -124,7 +124,7 @@ def get_variable(
             dtype_here = as_dtype(dtype)
         if regularizer is not None:
             if not callable(regularizer):
-                raise TypeError(f"the regularizer of variable {full!r} must be a function, not {regularizer!r}")
+                raise TypeError(f"the regularizer of {full!r} must be a function, not {regularizer!r}")
             regularizer_here = regularizer
         if partitioner is not None:
             partitioner_here = partitioner
@@ -215,8 +215,11 @@ def ask_through(run: Pass, getter: Callable[..., Any], explicit: bool, *argument
     """Return what a custom getter returns for a request, by its full name (R38)."""
 
     def ask(*, dtype: Any, **others: Any) -> Any:
+        if run.assuming and not others["name"].startswith(arguments[0]):
+            run.admit_use("a custom getter that passes on a name of its own")
         return ask_for(run, explicit, dtype=as_dtype(dtype), **others)
 
+    run.admit_getter()
     path, run.name_scopes.path = run.name_scopes.path, ""  # R56
     try:
         return getter(NextGetter(ask), **dict(zip(GETTER_ARGUMENTS, arguments, strict=True)))
@@ -285,6 +288,9 @@ def ask_for(
         entry.constraint = constraint
     if partitioner is not None:
         entry.sharding = partitioner
+    if run.assuming:
+        asked = (shape, dtype, initializer, regularizer, reuse, trainable, collections)
+        entry.asked = (*asked, partitioner, constraint)
     if run.frozen or not trainable:
         check_new(run, entry)
     if run.creators:

@@ -63,6 +63,7 @@ class Books(Protocol):
 
     def scope_set(self) -> None: ...
     def check_open(self, what: str) -> None: ...
+    def admit_use(self, what: str) -> None: ...
     def members(self, key: str, matches: Callable[[str], Any] | None) -> list[Any]: ...
 
 
@@ -88,6 +89,9 @@ class VariableScope:
     @property
     def name(self) -> str:
         """The full name; `""` for the root."""
+        books = self._books()
+        if books is not None:
+            books.admit_use("the name of a scope")
         return self._name
 
     @property

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Generator
-from typing import cast
+from typing import Any, cast
 
 import jax
 
@@ -24,13 +24,14 @@ class Stream:
 
     def take(self, scope: str) -> jax.Array:
         """Return the next key of a scope."""
+        words, count = self.parts(scope)
+        return jax.random.fold_in(fold(cast(jax.Array, self.key), words), count)
+
+    def parts(self, scope: str) -> tuple[Any, Any]:
+        """Return what makes the next key of a scope another than all others: two words, and a count."""
         count = self.counts.get(scope, 0)
         self.counts[scope] = count + 1
-        return self.derive(scope, count)
-
-    def derive(self, scope: str, count: int) -> jax.Array:
-        """Return the key at `count` of a scope."""
-        return jax.random.fold_in(fold(cast(jax.Array, self.key), words_for(scope)), count)
+        return words_for(scope), count
 
 
 @contextlib.contextmanager
@@ -56,7 +57,7 @@ def random_keys(key: jax.Array | None) -> Generator[None]:
     """
     run = current("random_keys")
     before = run.streams
-    run.streams = (*before, Stream(key))
+    run.streams = (*before, (run.open_stream or Stream)(key))
     run.changed()
     try:
         yield

@@ -80,7 +80,9 @@ def examine(name: str, initializer: Any, shape: tuple[int, ...], dtype: np.dtype
             setting = kind, shape, dtype, canonical(np.int64)
             outcome = _outcomes.get_or(setting, lambda: _outcome(initializer, shape, dtype))
     except Exception as problem:
-        problem.add_note(f"in the initializer of variable {name!r}" + (f", asked for at {site}" if site else ""))
+        problem.add_note(
+            f"in the initializer of variable {name!r}" + (f", asked for at {site}" if site else "")
+        )
         raise
     if outcome.problem:
         raise _error(
@@ -131,7 +133,7 @@ def _outcome(initializer: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
         try:
             signature = inspect.signature(initializer)
             if next(iter(signature.parameters), "") == "shape":
-                found.append(_Outcome(problem="it takes the shape first, as in TF1; here the key comes first"))
+                found.append(_Outcome(problem="it takes the shape first, not the key"))
                 return None
             signature.bind(key, shape, dtype)
         except TypeError as error:
