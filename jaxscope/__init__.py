@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from jaxscope import errors, initializers, regularizers
 from jaxscope.collections import GraphKeys, add_to_collection, get_collection
 from jaxscope.creating import Variable
-from jaxscope.depth import ensemble, jit, scan_layers
+from jaxscope.depth import ensemble, scan_layers
+from jaxscope.jitting import jit
 from jaxscope.lifting import lift
 from jaxscope.regularizers import no_regularizer
 from jaxscope.request import get_local_variable, get_variable, set_variable

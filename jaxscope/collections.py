@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from jaxscope.passes import REGULARIZATION_LOSSES, Added, current, entered
+from jaxscope.books import Added
+from jaxscope.passes import REGULARIZATION_LOSSES, current, entered
 from jaxscope.sites import here
 
 

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope import names, tables
+from jaxscope.books import Entry
 from jaxscope.collections import GraphKeys
 from jaxscope.errors import CollectionError, GetterError, TemplateError, near
 from jaxscope.initial import constant, dtype_conflict, resolve
-from jaxscope.passes import Entry, Pass, current
+from jaxscope.passes import Pass, current
 from jaxscope.scopes import as_dtype, widens
 from jaxscope.sites import here
 

@@ -11,6 +11,7 @@ from jax import core
 
 from jaxscope import initializers, tables
 from jaxscope.errors import InitializerError, InvalidShapeError, MissingShapeError
+from jaxscope.initializers.base import as_constant, callable_without_arguments
 from jaxscope.sites import Site
 from jaxscope.values import Value
 
@@ -23,7 +24,7 @@ class WithoutArguments(Value):
 
     def value(self) -> Any:
         """Return what the function gives, as an array."""
-        return initializers.as_constant(self.function())
+        return as_constant(self.function())
 
     def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
         return self.value()
@@ -37,7 +38,7 @@ def is_constant(initializer: Any) -> bool:
 def constant(name: str, value: Any, site: Site) -> Any:
     """Return a constant as an array, or raise `InitializerError` with the variable's name."""
     try:
-        return initializers.as_constant(value)
+        return as_constant(value)
     except InitializerError as problem:
         raise InitializerError(
             f"variable {name!r}: {problem.summary}", code=problem.code, at=site, fix=problem.fix
@@ -97,7 +98,7 @@ def resolve(
         return value, value.shape, value.dtype
     elif shape is None or None in shape:
         function = initializer() if isinstance(initializer, type) else initializer
-        if initializers.callable_without_arguments(function):
+        if callable_without_arguments(function):
             return WithoutArguments(function), None, None
     return initializer, _full(name, shape, site), dtype
 

@@ -1,4 +1,4 @@
-"""Lifting: what a block asks for, by names relative to its scope, so that one trace serves many scopes."""
+"""Lifting: a block is recorded once, with its scope as the root, and run with values for many scopes."""
 
 import collections
 from collections.abc import Callable, Hashable, Mapping
@@ -6,20 +6,28 @@ from threading import get_ident
 from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxscope.counts import NameScopes
-from jaxscope.errors import StateError, TraceError, VariableNotFoundError, near
+from jaxscope.books import Entry
+from jaxscope.errors import StateError, VariableNotFoundError, near
 from jaxscope.initializers.kinds import Same
-from jaxscope.passes import Entry, Pass, current
-from jaxscope.recording import Recording
+from jaxscope.passes import Pass, current
+from jaxscope.recipes import (
+    CannotLiftError,
+    CountedScopes,
+    GivenStream,
+    Key,
+    Recipe,
+    RecordedStream,
+    Request,
+    Taken,
+)
+from jaxscope.recording import Recording, placeholder
 from jaxscope.replaying import Replaying
-from jaxscope.request import ask_for, ask_through
-from jaxscope.scopes import Options, Reuse, VariableScope
-from jaxscope.sites import Site, here
-from jaxscope.staging import Call, Result
-from jaxscope.streams import Stream, check_taking
+from jaxscope.scopes import Options, VariableScope
+from jaxscope.sites import here
+from jaxscope.staging import Call, Result, is_array
+from jaxscope.streams import Stream
 from jaxscope.tracing import Memory, finish
 from jaxscope.variables import Variables
 
@@ -41,125 +49,6 @@ _ALLOWED = frozenset(
 )
 
 
-class CannotLiftError(BaseException):
-    """Ends the recording of a block that asks for something beyond names relative to its scope."""
-
-    def __init__(self, what: str, site: Site) -> None:
-        super().__init__(what)
-        self.what = what
-        self.site = site
-
-
-class Request(NamedTuple):
-    """One variable that a block makes, by its relative name: what it is, and how it was asked for."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    explicit: bool
-    initializer: Any
-    regularizer: Any
-    reuse: Reuse
-    trainable: bool
-    collections: tuple[str, ...]
-    partitioner: Any
-    constraint: Any
-    site: Site
-    asked: tuple[Any, ...]  # the arguments of `ask_for`, from shape on
-
-    def ask(self, run: Pass, scope: str, getter: Callable[..., Any] | None = None) -> Any:
-        """Ask for the variable in a pass, below the scope whose names begin with `scope`."""
-        name = scope + self.name
-        if getter is not None:
-            return ask_through(run, getter, self.explicit, name, *self.asked)
-        # Specs show the line in the block, not the block's call.
-        return ask_for(run, self.explicit, name, *self.asked, site=self.site)
-
-    def fits(self, run: Pass, scope: str) -> bool:
-        """Tell whether the variable is new, or what the block was recorded with."""
-        entry = run.settled(scope + self.name)
-        return entry is None or (entry.shape == self.shape and entry.dtype == self.dtype)
-
-
-class Recipe:
-    """What a block asks for: variables, keys, scopes that it enters, and what it returns."""
-
-    def __init__(self, run: "_Recorder", result: Any) -> None:
-        self.requests = run.requests
-        self.keys = run.taken
-        self.entered = list(run.counts.root.entered_below())
-        self.asks = tuple(run.asked.asks)
-        self.numbers_scopes = run.numbers_scopes
-        self.has_getters = run.has_getters
-        self.writes = tuple(run.writes)
-        self.result = result  # of shapes and dtypes
-        self.program: Any = None  # the jitted block, where it is called by `js.jit`
-
-    def enter(self, run: Pass) -> None:
-        """Enter into the books, below the current scope, the scopes that the block enters."""
-        for path in self.entered:
-            run.counts.enter(run.frame.node.at(path))
-        if run.assuming or run.traces.memory.numbered:
-            run.name_scopes.again(self.asks, run.entries)
-        elif self.asks:
-            run.skipped_scopes = True
-
-    def key_arguments(self, run: Pass, stream: Stream | None, scopes: list[str]) -> tuple[Any, Any]:
-        """Return words and counts of the block's keys in each of some scopes, and count them as taken.
-
-        Args:
-            run: The pass that the block is called in.
-            stream: The stream that is open around the block.
-            scopes: Full names of the scopes that the block runs in, one after the other.
-
-        Returns:
-            uint32[scopes, keys, 2] and uint32[scopes, keys]; None for both where the block takes no keys.
-        """
-        if not self.keys:
-            return None, None
-        if stream is not None:
-            check_taking(run, stream)
-        rows: list[list[tuple[Any, Any]]] = []
-        for scope in scopes:
-            row: list[tuple[Any, Any]] = []
-            for key in self.keys:
-                name = "/".join(part for part in (scope, key.scope) if part)
-                own = key.own or stream is None
-                row.append((run.words(name), key.number) if own else cast(Stream, stream).parts(name))
-            rows.append(row)
-        return _stacked(rows, 0), _stacked(rows, 1)
-
-
-def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:
-    """Return words or counts as uint32[scopes, keys, ...]."""
-    cells = [[pair[part] for pair in row] for row in rows]
-    if any(isinstance(cell, jax.Array) for row in cells for cell in row):  # those of a block around this one
-        return jnp.stack([jnp.stack([jnp.asarray(cell, np.uint32) for cell in row]) for row in cells])
-    return np.array(cells, np.uint32)
-
-
-class _Key(NamedTuple):
-    """One key that a block takes: of which scope, which one, and whether from a stream of the block's own."""
-
-    scope: str
-    number: int
-    own: bool
-
-
-class _CountedScopes(NameScopes):
-    """Notes which name scopes a block opens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asks: list[tuple[str, str, str]] = []
-
-    def ask(self, name: str, entries: Mapping[str, Any]) -> str:
-        given = super().ask(name, entries)
-        own = name.removeprefix(self.path + "/") if self.path else name
-        self.asks.append((self.path, own, given))
-        return given
-
-
 class _Lifted(Pass):
     """A pass of a block, in which the scope that the block is called in is the root."""
 
@@ -173,7 +62,7 @@ class _Lifted(Pass):
             self.counts.enter(self.counts.root.at(path))
         self.streams = () if stream is None else (stream,)
         self.thread = -1  # so that every request is checked: see `check_open`
-        self.name_scopes = self.asked = _CountedScopes()
+        self.name_scopes = self.asked = CountedScopes()
 
     def check_open(self, what: str) -> None:
         if not self.ended and get_ident() == self.owner:
@@ -200,9 +89,9 @@ class _Recorder(_Lifted, Recording):
     def __init__(self, function: Callable[..., Any], memory: Memory, *, everywhere: bool) -> None:
         super().__init__(function, memory, everywhere=everywhere)
         self.requests: list[Request] = []
-        self.taken: list[_Key] = []
+        self.taken: list[Key] = []
         self.writes: dict[str, None] = {}
-        self.open_stream = lambda key: _RecordedStream(key, self.taken, own=True)
+        self.open_stream = lambda key: RecordedStream(key, self.taken, own=True)
 
     def make(self, entry: Entry, explicit: bool) -> Any:
         regularizer, entry.regularizer = entry.regularizer, None  # called where the variable is made
@@ -228,8 +117,21 @@ class _Recorder(_Lifted, Recording):
         )
         return value
 
+    def recipe(self, result: Any) -> Recipe:
+        """Return what the block asked for in this pass, in which it returned `result`."""
+        return Recipe(
+            self.requests,
+            self.taken,
+            tuple(self.writes),
+            list(self.counts.root.entered_below()),
+            tuple(self.asked.asks),
+            result,
+            numbers_scopes=self.numbers_scopes,
+            has_getters=self.has_getters,
+        )
+
     def words(self, name: str) -> Any:
-        self.taken.append(_Key(name, 0, own=True))
+        self.taken.append(Key(name, 0, own=True))
         return np.zeros(2, np.uint32)
 
     def write(self, entry: Entry, value: Any) -> None:
@@ -241,11 +143,11 @@ class _Recorder(_Lifted, Recording):
 class _Player(_Lifted, Replaying):
     """Runs a block with given values, by relative name."""
 
-    taken: "_Taken | None" = None  # the keys that the block takes
+    taken: "Taken | None" = None  # the keys that the block takes
 
     def words(self, name: str) -> Any:
         assert self.taken is not None
-        return self.taken.parts(_Key(name, 0, own=True))[0]
+        return self.taken.parts(Key(name, 0, own=True))[0]
 
     def _set_value(self, entry: Entry, explicit: bool) -> None:
         # Checked where the variable was asked for, by its full name.
@@ -279,48 +181,6 @@ def _check_write(run: Pass, entry: Entry) -> None:
             again=here(),
             fix="return the new value from the inner function, and set the variable in the block itself",
         )
-
-
-class _RecordedStream(Stream):
-    """Notes which keys a block takes."""
-
-    def __init__(self, key: jax.Array | None, taken: list[_Key], *, own: bool) -> None:
-        super().__init__(key)
-        self.loops = self.loops if own else 0
-        self._taken = taken
-        self._own = own
-
-    def parts(self, scope: str) -> tuple[Any, Any]:
-        words, count = super().parts(scope)
-        self._taken.append(_Key(scope, count, self._own))
-        return words, count
-
-
-class _Taken(NamedTuple):
-    """The keys that a block takes, with their words and counts in the scope that it runs in."""
-
-    order: list[_Key]
-    words: Any
-    counts: Any
-
-    def parts(self, key: _Key) -> tuple[Any, Any]:
-        """Return words and count of a key."""
-        at = self.order.index(key)
-        return self.words[at], self.counts[at]
-
-
-class _GivenStream(Stream):
-    """Hands out the keys of the scope that a block runs in."""
-
-    def __init__(self, key: jax.Array | None, taken: _Taken, *, own: bool) -> None:
-        super().__init__(key)
-        self.loops = self.loops if own else 0
-        self._given = taken
-        self._own = own
-
-    def parts(self, scope: str) -> tuple[Any, Any]:
-        _, count = super().parts(scope)
-        return self._given.parts(_Key(scope, count, self._own))
 
 
 class Block:
@@ -366,14 +226,14 @@ class Block:
                 args, kwargs = call.join(arrays)
                 run = _Recorder(self.function, self.memory, everywhere=everywhere)
                 passes.append(run)
-                run.lift(surroundings, None if key is None else _RecordedStream(key, run.taken, own=False))
+                run.lift(surroundings, None if key is None else RecordedStream(key, run.taken, own=False))
                 return Result(run.run(*args, **kwargs))
 
             results[:] = [jax.eval_shape(trace, call.arrays, None if stream is None else stream.key)]
 
         passes: list[Any] = []
         finish(record, passes)
-        return Recipe(passes[-1], results[0].value())
+        return cast(_Recorder, passes[-1]).recipe(results[0].value())
 
     def play(
         self,
@@ -387,15 +247,15 @@ class Block:
         kwargs: Any,
     ) -> tuple[Any, dict[str, Any]]:
         """Run the block with values by relative name; return its result, and what it wrote."""
-        taken = _Taken(recipe.keys, words, counts)
+        taken = Taken(recipe.keys, words, counts)
         result: list[tuple[Any, dict[str, Any]]] = []
 
         def once(passes: list[Any], everywhere: bool) -> None:
             run = _Player(self.function, self.memory, values, "apply_with_state", everywhere=everywhere)
             passes.append(run)
             run.taken = taken
-            run.open_stream = lambda key: _GivenStream(key, taken, own=True)
-            run.lift(surroundings, None if key is None else _GivenStream(key, taken, own=False))
+            run.open_stream = lambda key: GivenStream(key, taken, own=True)
+            run.lift(surroundings, None if key is None else GivenStream(key, taken, own=False))
             out = run.run(*args, **kwargs)
             result[:] = [(out, {name: run.entries[name].value for name in recipe.writes})]
 
@@ -444,6 +304,13 @@ def trace_context(run: Pass) -> Hashable:
             context = Same(jax.eval_shape(_context).rest)
         run.context = ((run.traces.current, x64), context)
     return cast(Hashable, context)
+
+
+def placeholders(result: Any, *leading: int) -> Any:
+    """Return what stands for a result while recording, with further leading axes."""
+    return jax.tree.map(
+        lambda leaf: placeholder((*leading, *leaf.shape), leaf.dtype) if is_array(leaf) else leaf, result
+    )
 
 
 def _check_pure(recipe: Recipe) -> None:
@@ -498,13 +365,8 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
         recipe = lifted.recipe(run, call, surroundings)
         _check_pure(recipe)
     except CannotLiftError as problem:
-        raise TraceError(
-            f"js.lift makes a pure function of its block, and the block uses {problem.what}",
-            code="cannot_lift",
-            at=problem.site,
-            scope=run.describe_scope(),
-            fix="keep that out of the block: pass keys in, and return what is to be written",
-        ) from None
+        meaning = "js.lift makes a pure function of its block"
+        raise problem.error(run, meaning, ": pass keys in, and return what is to be written") from None
     except Exception:
         block(*args, **kwargs)  # says what is wrong by the full names
         raise

@@ -4,13 +4,14 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from jax import core
 
-from jaxscope import compat, tables
-from jaxscope.counts import Counts, NameScopes, Node
+from jaxscope import compat
+from jaxscope.books import Added, Entry, Frame, Group
+from jaxscope.counts import Counts, NameScopes
 from jaxscope.errors import (
     NoPassError,
     StateError,
@@ -18,103 +19,10 @@ from jaxscope.errors import (
 )
 from jaxscope.random import words_for
 from jaxscope.scopes import Options, VariableScope
-from jaxscope.sites import Site, here
+from jaxscope.sites import here
 from jaxscope.tracing import Memory, Traces, retire_neutral
 
 REGULARIZATION_LOSSES = "regularization_losses"
-
-
-class Entry:
-    """One variable of a pass, as the books hold it.
-
-    Attributes:
-        name: The full name.
-        shape: Its shape; None, or with Nones, until the pass has made it.
-        dtype: The dtype asked for; a given value may have another.
-        value: Its value, or a placeholder.
-        trainable: Whether it is trainable.
-        collections: The collections that it is in.
-        site: Where it was made.
-        by_get: Whether `get_variable` made it, or `js.Variable`, whose variables `get_variable` never finds.
-        initializer: What it starts from.
-        state: The trace that `value` belongs to, while recording.
-        held: Refers to the placeholder of an inner trace, while recording; `value` is then but its type.
-        loss: What its regularization loss is of, the loss, and the trace of both; None where it has none.
-    """
-
-    # Defaults of the class: an entry is made for each variable of each trace, and most set few of them.
-    by_get = True
-    stacked = False  # whether the value is cut out of one for many layers
-    initializer: Any = None
-    regularizer: Any = None
-    constraint: Any = None
-    sharding: Any = None
-    value: Any = None
-    asked: Any = None  # the request as it was made, in a block that is lifted
-    state: Any = None
-    held: Any = None
-    loss: Any = None
-
-    def __init__(
-        self, name: str, shape: Any, dtype: Any, trainable: bool, collections: tuple[str, ...], site: Site
-    ) -> None:
-        self.name = name
-        self.shape = shape
-        self.dtype = dtype
-        self.trainable = trainable
-        self.collections = collections
-        self.site = site
-
-    def __str__(self) -> str:
-        return f"{tables.describe(self.value)}  {self.site}"
-
-
-class Group(Protocol):
-    """The variables of many layers, whose entries are made when they are asked for."""
-
-    pattern: str
-    prefix: str
-    position: int
-    settled: bool
-
-    def entries(self) -> list[Entry]:
-        """Return an entry for each variable of each layer, in order of making."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return the non-trainable ones among the stacked values, by their stacked names."""
-        ...
-
-
-class Added:
-    """A value that `add_to_collection` put into a collection."""
-
-    __slots__ = ("key", "path", "position", "site", "state", "value")
-
-    def __init__(self, key: str, path: str, value: Any, state: Any, position: int, site: Site) -> None:
-        self.key = key
-        self.path = path  # of the name scopes it was added in, which filters take for its name
-        self.value = value
-        self.state = state
-        self.position = position  # how many variables there were before
-        self.site = site
-
-
-class Frame:
-    """One open scope: how it was entered, and what to put back when it is left."""
-
-    id = 0  # stands for the chain of frames in keys
-    changes = 0  # of the books, while this frame is the current one
-    mark: int | None = None  # of the counts, where leaving puts them back
-    named_scope: Any = None
-    manager: Any = None
-    path = ""  # of name scopes, to put back
-    requests = 0  # made by the pass when the scope was opened
-
-    def __init__(self, parent: "Frame | None", scope: VariableScope, node: Node) -> None:
-        self.parent = parent
-        self.scope = scope
-        self.node = node
 
 
 class Pass:

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax import core
 
 from jaxscope import drawing
+from jaxscope.books import Entry
 from jaxscope.errors import InitializerError
 from jaxscope.initial import WithoutArguments
-from jaxscope.passes import Entry, Pass
+from jaxscope.passes import Pass
 from jaxscope.specs import FROM_INPUTS, VariableSpec
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope import tables
+from jaxscope.books import Entry
 from jaxscope.errors import (
     DtypeMismatchError,
     ShapeMismatchError,
@@ -18,7 +19,7 @@ from jaxscope.errors import (
     near,
 )
 from jaxscope.initial import WithoutArguments
-from jaxscope.passes import Entry, Pass, fits
+from jaxscope.passes import Pass, fits
 from jaxscope.sites import here
 from jaxscope.specs import VariableSpec
 from jaxscope.tracing import Memory

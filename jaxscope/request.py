@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxscope import compat, initializers, names, tables
+from jaxscope import compat, names, tables
+from jaxscope.books import Entry
 from jaxscope.collections import GraphKeys
 from jaxscope.creating import GLOBAL_TRAINABLE, as_trainable, check_new, collections_of, through_creators
 from jaxscope.errors import (
@@ -21,7 +22,8 @@ from jaxscope.errors import (
 )
 from jaxscope.getters import NextGetter
 from jaxscope.initial import as_shape, constant, dtype_conflict, is_constant, resolve
-from jaxscope.passes import Entry, Pass, current, fits
+from jaxscope.initializers.base import as_constant
+from jaxscope.passes import Pass, current, fits
 from jaxscope.scopes import GETTER_ARGUMENTS, Reuse, as_dtype, check_getter, check_initializer, widens
 from jaxscope.sites import Site, here
 
@@ -383,7 +385,7 @@ def set_variable(name: str, value: Any) -> None:
             fix="make it with trainable=False, or change it outside: variables.replace({...})",
         )
     try:
-        new = jnp.asarray(initializers.as_constant(value))
+        new = jnp.asarray(as_constant(value))
     except InitializerError:
         raise StateError(
             f"variable {full!r} is set to {type(value).__name__}, which is no array",

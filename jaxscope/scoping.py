@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from jaxscope import compat, names
+from jaxscope.books import Frame
 from jaxscope.errors import (
     GetterError,
     InvalidNameError,
@@ -17,7 +18,7 @@ from jaxscope.errors import (
     TraceError,
 )
 from jaxscope.getters import compose
-from jaxscope.passes import Frame, Pass, current, entered, running
+from jaxscope.passes import Pass, current, entered, running
 from jaxscope.scopes import (
     AUTO_REUSE,
     Reuse,

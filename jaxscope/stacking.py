@@ -3,10 +3,11 @@
 from typing import Any
 
 from jaxscope import tables
+from jaxscope.books import Entry
 from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
 from jaxscope.initial import WithoutArguments
-from jaxscope.lifting import Request
-from jaxscope.passes import Entry, Pass
+from jaxscope.passes import Pass
+from jaxscope.recipes import Request
 from jaxscope.recording import Recording, placeholder
 from jaxscope.replaying import Replaying
 

@@ -27,10 +27,17 @@ def describe(value: Any) -> str:
     Returns:
         A short description that never shows values.
     """
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    shape, dtype = _type_of(value)
     if shape is None or dtype is None:
         return type(value).__name__
     return f"{dtype}{shape_text(shape)}"
+
+
+def _type_of(value: Any) -> tuple[Any, Any]:
+    """Return shape and dtype; None where there is none, as in a class of arrays."""
+    if isinstance(value, type):
+        return None, None
+    return getattr(value, "shape", None), getattr(value, "dtype", None)
 
 
 def shape_text(shape: Iterable[Any]) -> str:
@@ -40,7 +47,7 @@ def shape_text(shape: Iterable[Any]) -> str:
 
 def row(name: str, value: Any, trainable: bool) -> Row:
     """Return the row of one value (or spec) with a shape and a dtype."""
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    shape, dtype = _type_of(value)
     if shape is None or dtype is None:
         return Row(name, (), type(value).__name__, 0, 0, trainable)
     count = math.prod(shape)

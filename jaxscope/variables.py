@@ -37,7 +37,8 @@ class _Layout:
         return _layout, (self.names, self.trainable)
 
     def __repr__(self) -> str:
-        return f"Variables[{', '.join(self.names)}]"
+        flags = zip(self.names, self.trainable, strict=True)
+        return f"Variables[{', '.join(name if flag else f'{name} (not trainable)' for name, flag in flags)}]"
 
 
 _layouts: weakref.WeakValueDictionary[Any, _Layout] = weakref.WeakValueDictionary()
@@ -251,9 +252,7 @@ class Variables(Mapping[str, Any]):
         for name, value, trainable in zip(self, self._values, self._layout.trainable, strict=True):
             new = renamed(name)
             if new in values:
-                raise MergeError(
-                    f"two variables would be called {new!r}", fix="rename one of them to another name"
-                )
+                raise _two_called(new)
             values[new] = value
             if not trainable:
                 frozen.append(new)
@@ -314,8 +313,8 @@ class Variables(Mapping[str, Any]):
             `Variables` in which `layer_{}/w`, of shape `(layers, ...)`, stands for all `layer_0/w`, ...
 
         Raises:
-            MergeError: The layers are not numbered from 0 without gaps, or differ in a variable's
-                shape, dtype or trainability.
+            MergeError: The layers are not numbered from 0 without gaps, differ in a variable's shape, dtype
+                or trainability, or a stack of that name is there already.
 
         Example:
             >>> import jax.numpy as jnp
@@ -336,6 +335,8 @@ class Variables(Mapping[str, Any]):
             else:
                 columns.setdefault(f"{match[1]}{pattern}{match[3]}", {})[int(match[2])] = name
         for stacked, column in columns.items():
+            if stacked in rest:
+                raise _two_called(stacked)
             kinds = {(self._is_trainable(name), tables.describe(self[name])) for name in column.values()}
             if sorted(column) != list(range(len(column))) or len(kinds) > 1:
                 raise MergeError(
@@ -362,6 +363,9 @@ class Variables(Mapping[str, Any]):
         Returns:
             `Variables` in which `layer_0/w`, `layer_1/w`, ... stand for `layer_{}/w`.
 
+        Raises:
+            MergeError: A variable has no axis of layers, or a layer's name is taken.
+
         Example:
             >>> import jax.numpy as jnp
             >>> list(Variables({"layer_{}/w": jnp.ones((2, 3))}).unstack())
@@ -378,6 +382,11 @@ class Variables(Mapping[str, Any]):
                 return
             start, end = match.span(1)
             axis = name[:start].count("{}")  # axes are in the order of the numbers in the name
+            if len(getattr(value, "shape", ())) <= axis:
+                raise MergeError(
+                    f"{name!r} is {tables.describe(value)}, and has no axis {axis} to split into layers",
+                    fix="unstack variables that `stack` made, or select them by a pattern",
+                )
             for index in range(value.shape[axis]):
                 yield from split(f"{name[:start]}{index}{name[end:]}", jnp.take(value, index, axis))
 
@@ -385,6 +394,8 @@ class Variables(Mapping[str, Any]):
         frozen: list[str] = []
         for name, value in self.items():
             layers = dict(split(name, value))
+            if twice := values.keys() & layers.keys():
+                raise _two_called(min(twice))
             values |= layers
             frozen += [] if self._is_trainable(name) else layers
         return Variables(values, non_trainable=frozen)
@@ -460,6 +471,10 @@ def _not_found(name: str, known: Iterable[str]) -> VariableNotFoundError:
     return VariableNotFoundError(
         f"there is no variable {name!r}", near=near(name, known), fix="use a name that exists"
     )
+
+
+def _two_called(name: str) -> MergeError:
+    return MergeError(f"two variables would be called {name!r}", fix="rename one of them to another name")
 
 
 def _name_is_scope(name: str) -> MergeError:

@@ -13,16 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxscope.initializers.base import (
-    Initializer,
-    as_constant,
-    callable_without_arguments,
-    check_static,
-    describe,
-    instance_of,
-    is_constant,
-    kind_of,
-)
+from jaxscope.initializers.base import Initializer
 from jaxscope.initializers.elementary import (
     constant,
     identity,
@@ -47,13 +38,8 @@ from jaxscope.initializers.scaling import (
 
 __all__ = [
     "Initializer",
-    "as_constant",
-    "callable_without_arguments",
-    "check_static",
     "constant",
     "constant_initializer",
-    "default_for",
-    "describe",
     "fans",
     "glorot_normal",
     "glorot_normal_initializer",
@@ -63,9 +49,6 @@ __all__ = [
     "he_uniform",
     "identity",
     "identity_initializer",
-    "instance_of",
-    "is_constant",
-    "kind_of",
     "lecun_normal",
     "lecun_uniform",
     "ones",

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +89,9 @@ def _data(key: jax.Array) -> jax.Array:
 
 
 def canonical(dtype: Any) -> np.dtype[Any]:
-    """Return `dtype` as JAX can hold it: without x64, float32 for float64 and so on."""
+    """Return `dtype` as JAX can hold it: without x64, float32 for float64, ...; that of keys as it is."""
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
+        return cast("np.dtype[Any]", dtype)
     return np.dtype(jax.dtypes.canonicalize_dtype(dtype))
 
 

@@ -140,7 +140,8 @@ class random_uniform(Initializer):
         return Law("uniform", top - self.minval, self.minval)
 
     def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
-        return jax.random.randint(key, shape, int(self.minval), int(self.maxval or 0), dtype)
+        low, high = (np.asarray(int(bound or 0), dtype) for bound in (self.minval, self.maxval))
+        return jax.random.randint(key, shape, low, high, dtype)
 
     def problem(self, shape: Shape | None, dtype: np.dtype[Any]) -> Problem | None:
         if not jnp.issubdtype(dtype, jnp.integer):
@@ -149,6 +150,9 @@ class random_uniform(Initializer):
             return "init_wrong_dtype", f"has no maxval, which {dtype.name} needs"
         if not (self.minval.is_integer() and self.maxval.is_integer()):
             return "init_wrong_dtype", f"has bounds that are not {dtype.name}"
+        limits = np.iinfo(dtype)
+        if not limits.min <= self.minval < self.maxval <= limits.max:
+            return "init_wrong_dtype", f"has no range of {dtype.name} between its bounds"
         return None
 
 

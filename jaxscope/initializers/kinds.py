@@ -11,7 +11,7 @@ import types
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import jax
 import numpy as np
@@ -25,6 +25,8 @@ V = TypeVar("V")
 
 # Deep enough for a partial of a closure of a closure; a function that reaches itself ends here.
 _DEPTH = 8
+_FIXED = type | types.ModuleType  # what is not looked into
+_CALL = 3  # what a call of a function of the same module takes of it
 
 
 class Same:
@@ -167,6 +169,10 @@ def _kind(value: Any, depth: int) -> Hashable:
             return types.MethodType, _kind(value.__func__, depth + 1), Same(value.__self__)
         if isinstance(value, types.FunctionType):
             return _function(value, depth)
+    by_identity = cast(Any, type(value)).__eq__ is object.__eq__ and not isinstance(value, _FIXED)
+    if depth < _DEPTH and by_identity and hasattr(value, "__dict__"):
+        # Equal only to itself, and yet another function once an attribute was set.
+        return Same(value), tuple((name, _kind(held, depth + 1)) for name, held in vars(value).items())
     if isinstance(value, list | dict | set):
         # They may change, so they are not compared; only looked through for what may not be kept.
         for item in value.values() if isinstance(value, dict) else value:
@@ -187,19 +193,23 @@ def _function(function: types.FunctionType, depth: int) -> Hashable:
     defaults = function.__defaults__ or (), tuple(sorted((function.__kwdefaults__ or {}).items()))
     parts = tuple(_kind(part, depth + 1) for part in (closed, *defaults))
     if function.__dict__ or not all(_by_value(part) for part in parts):
-        # wrapped functions and closures over objects: the function itself, and still its globals
-        return Same(function), _globals(function)
-    return types.FunctionType, function.__code__, parts, _globals(function)
+        # wrapped functions and closures over objects: the function itself, and still what it reads
+        return Same(function), parts, _globals(function, depth)
+    return types.FunctionType, function.__code__, parts, _globals(function, depth)
 
 
-def _globals(function: types.FunctionType) -> Hashable:
+def _globals(function: types.FunctionType, depth: int) -> Hashable:
     """Return the kinds of the globals that `function` names: numbers by value, the rest by identity.
 
-    So that in a notebook, `STDDEV = 0.1` and the same cell run again make another kind.
+    So that in a notebook, `STDDEV = 0.1` and the same cell run again make another kind. Functions of the same
+    module are looked into, a few calls deep.
     """
     space = function.__globals__
     found = [(name, space[name]) for name in _names(function.__code__) if name in space]
-    return tuple((name, _kind(item, _DEPTH)) for name, item in found)
+    return tuple(
+        (name, _kind(item, depth + _CALL if getattr(item, "__globals__", None) is space else _DEPTH))
+        for name, item in found
+    )
 
 
 @functools.lru_cache(maxsize=4096)

@@ -257,7 +257,7 @@ class World:
                 self._once[key] = self._wrap(s.wrapper, function)
             return self._once[key](x)
         if s.style == "fresh":
-            return self._wrap(s.wrapper, lambda x: function(x))(x)  # noqa: PLW0108 - a new function is the point
+            return self._wrap(s.wrapper, lambda x: function(x))(x)
         return self._wrap(s.wrapper, function)(x)
 
 

@@ -36,7 +36,7 @@ def _runner(wrapper: Wrapper, style: str) -> Any:
     """Return what wraps a function: once for all, as a decorator does, or a new closure of it each time."""
     if style == "module":
         return functools.cache(wrapper.wrap)
-    return lambda f: wrapper.wrap(lambda x: f(x))  # noqa: PLW0108 - a new function is the point
+    return lambda f: wrapper.wrap(lambda x: f(x))
 
 
 @functools.cache

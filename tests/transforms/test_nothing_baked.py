@@ -320,7 +320,7 @@ def test_a_net_is_freed():
     x = jnp.asarray(X)
 
     def use() -> int:
-        net = js.transform(lambda x: jax.jit(lambda x: x * js.get_variable("w", [3]))(x))  # noqa: PLW0108
+        net = js.transform(lambda x: jax.jit(lambda x: x * js.get_variable("w", [3]))(x))
         number = id(net)
         net.apply({"w": x}, x)
         return number
