@@ -29,6 +29,7 @@ class Entry:
     # Defaults of the class: an entry is made for each variable of each trace, and most set few of them.
     by_get = True
     stacked = False  # whether the value is cut out of one for many layers
+    grouped = False  # whether it is a group's, be it of one layer or of all
     initializer: Any = None
     regularizer: Any = None
     constraint: Any = None
@@ -60,6 +61,7 @@ class Group(Protocol):
     prefix: str
     position: int
     settled: bool
+    values: dict[str, Any]
 
     def entries(self) -> list[Entry]:
         """Return an entry for each variable of each layer, in order of making."""

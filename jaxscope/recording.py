@@ -35,6 +35,18 @@ def placeholder(shape: Any, dtype: Any) -> jax.Array:
 class Recording(Pass):
     """A pass that makes a spec of each variable, and gives the function placeholders."""
 
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function; afterwards there are but specs, and nothing that keeps its trace alive."""
+        try:
+            return super().run(*args, **kwargs)
+        finally:
+            self.added.clear()
+            for group in self.groups.values():
+                group.values = {}
+            for entry in self.entries.values():
+                if not entry.grouped:
+                    entry.value = entry.held = entry.loss = None
+
     def _set_value(self, entry: Entry, explicit: bool) -> None:
         initializer = entry.initializer
         if isinstance(initializer, type):
@@ -66,6 +78,8 @@ class Recording(Pass):
         return self.read(entry)
 
     def read(self, entry: Entry) -> Any:
+        if entry.grouped:
+            return placeholder(entry.shape, entry.dtype)
         value = entry.value if entry.held is None else entry.held()
         if value is not None and self.traces.is_open(entry.state):
             return value

@@ -306,7 +306,9 @@ _SHARE = "to share it, open the scope with reuse=True or js.AUTO_REUSE; for a ne
 def _exists(run: Pass, entry: Entry, why: str, fix: str) -> VariableExistsError:
     first, again = entry.site, here(1)
     # Of one line that ran twice, the lines that called it say more.
-    callers = (first.called, again.called) if str(first) == str(again) else ("", "")
+    callers = (first.called, again.called)
+    if callers[0] == callers[1] or str(first) != str(again):
+        callers = ("", "")
     return VariableExistsError(
         f"variable {entry.name!r} already exists, and {why}",
         first=f"{entry}{callers[0]}",

@@ -62,6 +62,8 @@ class Group:
 class _GroupEntry(Entry):
     """An entry that takes its value from a group's."""
 
+    grouped = True
+
     def __init__(self, group: Group, request: Request, scope: str, shape: tuple[int, ...]) -> None:
         super().__init__(
             f"{scope}/{request.name}",

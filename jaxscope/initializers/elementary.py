@@ -223,7 +223,7 @@ class orthogonal(Initializer):
         exact = dtype if dtype == np.float64 else np.dtype(np.float32)
         normal = jax.random.normal(key, (max(rows, columns), min(rows, columns)), exact)
         q, r = jnp.linalg.qr(normal)
-        q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(exact)
+        q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(exact)[None, :]
         return (self.gain * (q.T if rows < columns else q)).reshape(shape).astype(dtype)
 
     def problem(self, shape: Shape | None, dtype: np.dtype[Any]) -> Problem | None:

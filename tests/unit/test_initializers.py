@@ -12,9 +12,6 @@ import pytest
 from jaxscope import initializers
 from jaxscope.errors import InitializerError
 from jaxscope.initializers import (
-    as_constant,
-    callable_without_arguments,
-    check_static,
     constant,
     default_for,
     fans,
@@ -23,7 +20,6 @@ from jaxscope.initializers import (
     he_normal,
     he_uniform,
     identity,
-    is_constant,
     lecun_normal,
     lecun_uniform,
     ones,
@@ -35,6 +31,7 @@ from jaxscope.initializers import (
     variance_scaling,
     zeros,
 )
+from jaxscope.initializers.base import as_constant, callable_without_arguments, check_static, is_constant
 
 KEY = jax.random.key(11)
 BIG = (200, 500)

@@ -141,6 +141,22 @@ def test_places_behind_getters():
     assert str(error) == exists("w", f"{passes_on} in getter", f"{passes_on} in getter")
 
 
+def test_places_that_are_one_line():
+    """Of one line that ran twice, the lines that called its function are shown."""
+
+    def dense() -> None:
+        js.get_variable("w", [2])
+
+    def net() -> None:
+        dense()  # first
+        dense()  # again
+
+    error = error_of(js.transform(net).spec)
+    here = inspect.getsourcelines(dense)[1] + 1
+    calls = [f"test_messages.py:{line(net, mark)} in net" for mark in ("first", "again")]
+    assert str(error) == exists("w", *(f"{here} in dense, called at {call}" for call in calls))
+
+
 def test_places_in_templates():
     error = error_of(js.transform(in_template).spec)
     first, again = line(in_template, "first"), line(in_template, "again")
