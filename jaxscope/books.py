@@ -18,7 +18,7 @@ class Entry:
         value: Its value, or a placeholder.
         trainable: Whether it is trainable.
         collections: The collections that it is in.
-        site: Where it was made.
+        site: Where it was made; None in a pass that does not note it.
         by_get: Whether `get_variable` made it, or `js.Variable`, whose variables `get_variable` never finds.
         initializer: What it starts from.
         state: The trace that `value` belongs to, while recording.
@@ -41,14 +41,20 @@ class Entry:
     loss: Any = None
 
     def __init__(
-        self, name: str, shape: Any, dtype: Any, trainable: bool, collections: tuple[str, ...], site: Site
+        self,
+        name: str,
+        shape: Any,
+        dtype: Any,
+        trainable: bool,
+        collections: tuple[str, ...],
+        site: Site | None,
     ) -> None:
         self.name = name
         self.shape = shape
         self.dtype = dtype
         self.trainable = trainable
         self.collections = collections
-        self.site = site
+        self.site: Any = site
 
     def __str__(self) -> str:
         return f"{tables.describe(self.value)}  {self.site}"

@@ -61,6 +61,9 @@ class JaxscopeError(Exception):
 
     def add(self, **facts: Any) -> None:
         """Add facts that were not known where the error was raised; those that are there stay."""
+        place = facts.pop("at", None)
+        if place is not None and not self.facts.keys() & {"at", "again"}:
+            self.facts = {"at": place, **self.facts}
         for name, fact in facts.items():
             if fact:
                 self.facts.setdefault(name, fact)

@@ -56,7 +56,7 @@ _default_for = functools.lru_cache(maxsize=256)(initializers.default_for)
 
 
 def resolve(
-    name: str, initializer: Any, shape: tuple[int | None, ...] | None, dtype: Any, explicit: bool, site: Site
+    name: str, initializer: Any, shape: tuple[int | None, ...] | None, dtype: Any, explicit: bool, site: Any
 ) -> tuple[Any, tuple[int, ...] | None, Any]:
     """Return what a new variable starts from: initializer, shape and dtype.
 
@@ -66,7 +66,7 @@ def resolve(
         shape: The shape asked for, None where it was not, with None for sizes not known.
         dtype: The dtype asked for or inherited.
         explicit: Whether the call itself gave the dtype.
-        site: The user's file and line.
+        site: The user's file and line; None if whoever calls adds it.
 
     Returns:
         `(initializer, shape, dtype)`; shape and dtype are None where a `WithoutArguments` decides them.
@@ -143,11 +143,9 @@ def as_shape(shape: Any, name: str, site: Callable[[], Site]) -> tuple[int | Non
         InvalidShapeError: A size is negative (code `negative_dimension`), too large, traced, or no
             whole number.
     """
-    if type(shape) is list or type(shape) is tuple:
-        try:
-            return _known(*shape)
-        except (TypeError, ValueError):
-            pass  # a size that is not plain: see below
+    known = known_shape(shape)
+    if known is not None:
+        return known
     if isinstance(shape, jax.Array) and not isinstance(shape, core.Tracer):
         shape = np.asarray(shape)
     if isinstance(shape, (str, bytes, Mapping, set, frozenset)):
@@ -157,6 +155,16 @@ def as_shape(shape: Any, name: str, site: Callable[[], Site]) -> tuple[int | Non
     except TypeError:
         sizes = (shape,)
     return tuple(_size(size, sizes, name, site) for size in sizes)
+
+
+def known_shape(shape: Any) -> tuple[int, ...] | None:
+    """Return a list or tuple of plain sizes as a tuple; None for all else, which `as_shape` looks into."""
+    if type(shape) is list or type(shape) is tuple:
+        try:
+            return _known(*shape)
+        except (TypeError, ValueError):
+            return None
+    return None
 
 
 @functools.lru_cache(maxsize=65536, typed=True)

@@ -46,7 +46,9 @@ class Jitted(Generic[P, R]):
             return self._function(*args, **kwargs)
         scope, stream = run.scope, surroundings.stream
         recipe.enter(run)
-        words, counts = jax.tree.map(lambda array: array[0], recipe.key_arguments(run, stream, [scope._name]))
+        words, counts = recipe.key_arguments(run, stream, [scope._name])
+        if recipe.keys:
+            words, counts = words[0], counts[0]
         if isinstance(run, Recording):
             for name in recipe.writes:
                 run.write(run.entries[scope._prefix + name], None)
@@ -66,10 +68,11 @@ class Jitted(Generic[P, R]):
         prefix = run.scope._prefix
         if recipe.has_getters or (recipe.numbers_scopes and run.frame.node.children):
             return None
-        if not all(request.fits(run, prefix) for request in recipe.requests):
-            return None
-        names = [prefix + request.name for request in recipe.requests]
-        new = [name for name in names if run.settled(name) is None]
+        new = [prefix + request.name for request in recipe.requests]
+        if run.groups or any(name in run.entries for name in new):
+            if not all(request.fits(run, prefix) for request in recipe.requests):
+                return None
+            new = [name for name in new if name not in run.entries]
         try:
             return [request.ask(run, prefix) for request in recipe.requests]
         except Exception:  # noqa: BLE001 - it comes again, from its own line, where the block may catch it

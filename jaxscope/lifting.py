@@ -177,7 +177,7 @@ def _check_write(run: Pass, entry: Entry) -> None:
         raise StateError(
             f"variable {entry.name!r} of a block is set inside a JAX transform in it",
             code="write_in_block",
-            first=str(entry),
+            first=run.first(entry),
             again=here(),
             fix="return the new value from the inner function, and set the variable in the block itself",
         )

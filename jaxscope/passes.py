@@ -36,6 +36,7 @@ class Pass:
 
     assuming = False  # that names asked for under reuse=True exist (in a block that is lifted)
     numbers_scopes = False  # whether a default name was asked for
+    sites = True  # whether it is noted where variables are made
     skipped_scopes = False  # whether a block that was lifted entered scopes that no name counts
     open_stream: Callable[[Any], Any] | None = None  # how a stream of keys is opened, if not as usual
     context: tuple[Any, Any] = (None, None)  # what JAX's caches depend on, in the trace of the last look
@@ -66,6 +67,12 @@ class Pass:
         self._kept: list[Any] = []
 
     # --- the two kinds of pass differ in these -------------------------------------------------
+
+    def take(
+        self, name: str, shape: Any, dtype: Any, explicit: bool, collections: tuple[str, ...]
+    ) -> jax.Array | None:
+        """Return a trainable variable that is asked for plainly, if no rule has a say in it; else None."""
+        return None
 
     def make(self, entry: Entry, explicit: bool) -> Any:
         """Make a variable and return its value; raise and leave nothing where that fails.
@@ -98,6 +105,17 @@ class Pass:
         if not self.traces.at_root:
             self.written.add(entry.name)
 
+    def first(self, entry: Entry) -> str:
+        """Return what and where an entry is, for an error.
+
+        Raises:
+            Restart: This pass does not note where variables are made, which takes a third of its time.
+        """
+        if entry.site is None:
+            self.traces.memory.sites = True
+            self.traces.restart()
+        return str(entry)
+
     def check_write(self, entry: Entry) -> None:
         """Raise `StateError` inside a transform that loses, repeats or refuses a write."""
         transform = compat.loses_writes(Pass.run.__code__)
@@ -106,7 +124,7 @@ class Pass:
                 f"variable {entry.name!r} is set inside {transform}, "
                 "where JAX loses, repeats or refuses the write",
                 code="write_in_transform",
-                first=str(entry),
+                first=self.first(entry),
                 again=here(),
                 fix=f"return the new value from the function under {transform}, "
                 "and set the variable outside it",
@@ -155,7 +173,8 @@ class Pass:
         try:
             loss = entry.regularizer(value)
         except Exception as problem:
-            problem.add_note(f"in the regularizer of variable {entry.name!r}, asked for at {entry.site}")
+            place = f", asked for at {entry.site}" if entry.site else ""
+            problem.add_note(f"in the regularizer of variable {entry.name!r}{place}")
             raise
         if loss is not None:
             entry.loss = (self._held(value), self._held(loss), self.traces.current)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxscope.counts import NameScopes
 from jaxscope.errors import TraceError
 from jaxscope.passes import Pass
-from jaxscope.request import ask_for, ask_through
+from jaxscope.request import ask_for, ask_through, is_plain
 from jaxscope.scopes import Reuse
 from jaxscope.sites import Site
 from jaxscope.streams import Stream, check_taking
@@ -57,6 +57,11 @@ class Request(NamedTuple):
         name = scope + self.name
         if getter is not None:
             return ask_through(run, getter, self.explicit, name, *self.asked)
+        shape, dtype, initializer, regularizer, reuse, trainable, collections, *_ = self.asked
+        if is_plain(dtype, initializer, regularizer, reuse, trainable, collections):
+            taken = run.take(name, shape, dtype, self.explicit, self.collections)
+            if taken is not None:
+                return taken
         # Specs show the line in the block, not the block's call.
         return ask_for(run, self.explicit, name, *self.asked, site=self.site)
 

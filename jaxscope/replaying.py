@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +18,14 @@ from jaxscope.errors import (
     VariableNotFoundError,
     near,
 )
-from jaxscope.initial import WithoutArguments
+from jaxscope.initial import WithoutArguments, known_shape
 from jaxscope.passes import Pass, fits
 from jaxscope.sites import here
 from jaxscope.specs import VariableSpec
 from jaxscope.tracing import Memory
 from jaxscope.variables import Variables
+
+_NO_VALUES = frozenset({jax.ShapeDtypeStruct, VariableSpec})  # though they have shape and dtype
 
 # A layer's number in a name, or `{}` for all layers; and how many layers may be nested in stacks.
 _NUMBERS = re.compile(r"\{\}|(?<!\d)(?:0|[1-9]\d*)(?!\d)")
@@ -64,12 +66,36 @@ class Replaying(Pass):
         self._purpose = purpose
         self._dry = dry
         self._refs: dict[str, Any] = {}
+        self.sites = memory.sites
         if purpose == "apply_with_state" and not dry:
             # What inner traces write, JAX carries out of them in a reference.
             for name in sorted(self.written):
                 at = name if name in self.given else (self.place_in_stack(name) or ("",))[0]
                 if at in self.given and at not in self._refs:
                     self._refs[at] = jax.new_ref(self.given[at])
+
+    def take(
+        self, name: str, shape: Any, dtype: Any, explicit: bool, collections: tuple[str, ...]
+    ) -> jax.Array | None:
+        """Return a trainable variable that is asked for plainly, if no rule has a say in it; else None.
+
+        Each trace of a model asks for all of its variables, nearly always like this: by a name that is new,
+        with the shape that the given value has. All else takes the long way of `ask_for`.
+        """
+        value = self.given.get(name)
+        if value is None or name in self.entries or type(value) in _NO_VALUES:
+            return None
+        if self.sites or self.groups or self._refs or self.creators or self.frozen:
+            return None
+        if getattr(value, "shape", None) != known_shape(shape) or (explicit and value.dtype != dtype):
+            return None
+        entry = Entry(name, value.shape, dtype, True, collections, None)
+        entry.value = value
+        self.entries[name] = entry
+        if self.traces.active:
+            self._digest ^= hash(name)
+            self.rekey()
+        return cast(jax.Array, value)
 
     def read(self, entry: Entry) -> Any:
         reference, at = self._reference(entry.name)
@@ -90,7 +116,7 @@ class Replaying(Pass):
             raise StateError(
                 f"apply would lose what is written to variable {entry.name!r}",
                 code="write_in_apply",
-                first=str(entry),
+                first=self.first(entry),
                 again=here(),
                 fix="call net.apply_with_state(variables, ...), which returns (result, state)",
             )
@@ -116,7 +142,7 @@ class Replaying(Pass):
             raise StateError(
                 f"variable {entry.name!r} is set to a value that is differentiated inside the function",
                 code="write_in_transform",
-                first=str(entry),
+                first=self.first(entry),
                 again=here(),
                 fix="set it to jax.lax.stop_gradient(value), or set it outside the inner jax.grad",
             ) from problem
@@ -164,7 +190,7 @@ class Replaying(Pass):
             shape = value.shape
         except AttributeError:
             raise self._not_an_array(entry, value) from None
-        if isinstance(value, (jax.ShapeDtypeStruct, VariableSpec)):
+        if type(value) in _NO_VALUES:
             raise self._not_an_array(entry, value)
         if shape != entry.shape and entry.shape is not None and not fits(entry.shape, shape):
             raise ShapeMismatchError(

@@ -24,8 +24,18 @@ from jaxscope.getters import NextGetter
 from jaxscope.initial import as_shape, constant, dtype_conflict, is_constant, resolve
 from jaxscope.initializers.base import as_constant
 from jaxscope.passes import Pass, current, fits
-from jaxscope.scopes import GETTER_ARGUMENTS, Reuse, as_dtype, check_getter, check_initializer, widens
+from jaxscope.scopes import (
+    GETTER_ARGUMENTS,
+    Options,
+    Reuse,
+    as_dtype,
+    check_getter,
+    check_initializer,
+    widens,
+)
 from jaxscope.sites import Site, here
+
+_FLOAT32 = Options().dtype  # for which there is a default initializer
 
 
 def get_variable(
@@ -132,6 +142,12 @@ def get_variable(
             partitioner_here = partitioner
         if constraint is not None:
             constraint_here = constraint
+        if getter_here is None and is_plain(
+            dtype_here, initializer, regularizer_here, reuse, trainable, collections
+        ):
+            taken = run.take(full, shape, dtype_here, explicit, GLOBAL_TRAINABLE)
+            if taken is not None:
+                return taken
         arguments = (
             full,
             shape,
@@ -151,7 +167,7 @@ def get_variable(
         )
     except JaxscopeError as error:
         lost = error.code == "no_shape"
-        error.add(scope=run.describe_scope(), near=near(full, run.entries) if lost else "")
+        error.add(at=here(), scope=run.describe_scope(), near=near(full, run.entries) if lost else "")
         raise
     return value
 
@@ -210,6 +226,19 @@ def get_local_variable(
         partitioner=partitioner,
         constraint=constraint,
         custom_getter=custom_getter,
+    )
+
+
+def is_plain(
+    dtype: Any, initializer: Any, regularizer: Any, reuse: Any, trainable: Any, collections: Any
+) -> bool:
+    """Tell whether a request is one for `Pass.take`: of a trainable variable, without anything special."""
+    return (
+        regularizer is None
+        and collections is None
+        and trainable is True
+        and reuse is not True
+        and (callable(initializer) or (initializer is None and dtype is _FLOAT32))
     )
 
 
@@ -277,7 +306,8 @@ def ask_for(
         )
     if entry is not None:
         raise _exists(run, entry, "js.Variable made it, which is never shared", "use another name")
-    site = site or here(2)
+    if site is None and run.sites:
+        site = here(2)
     start, full_shape, full_dtype = resolve(name, initializer, shape, dtype, explicit, site)
     kept_in = (
         GLOBAL_TRAINABLE if collections is None and trainable else collections_of(collections, trainable)
@@ -304,14 +334,14 @@ _SHARE = "to share it, open the scope with reuse=True or js.AUTO_REUSE; for a ne
 
 
 def _exists(run: Pass, entry: Entry, why: str, fix: str) -> VariableExistsError:
-    first, again = entry.site, here(1)
+    made, (first, again) = run.first(entry), (entry.site, here(1))
     # Of one line that ran twice, the lines that called it say more.
     callers = (first.called, again.called)
     if callers[0] == callers[1] or str(first) != str(again):
         callers = ("", "")
     return VariableExistsError(
         f"variable {entry.name!r} already exists, and {why}",
-        first=f"{entry}{callers[0]}",
+        first=f"{made}{callers[0]}",
         again=f"{again}{callers[1]}",
         scope=run.describe_scope(),
         fix=fix,
@@ -322,7 +352,7 @@ def _check_found(run: Pass, entry: Entry, shape: Any, dtype: Any) -> None:
     if shape is not None and shape != entry.shape and not fits(shape, entry.shape or ()):
         raise ShapeMismatchError(
             f"variable {entry.name!r} exists with another shape",
-            first=str(entry),
+            first=run.first(entry),
             again=f"{tables.shape_text(shape)}  {here()}",
             scope=run.describe_scope(),
             fix="ask for the shape that it has, or use another name",
@@ -330,7 +360,7 @@ def _check_found(run: Pass, entry: Entry, shape: Any, dtype: Any) -> None:
     if dtype is not None and dtype != entry.value.dtype:
         raise DtypeMismatchError(
             f"variable {entry.name!r} exists with another dtype",
-            first=str(entry),
+            first=run.first(entry),
             again=f"{dtype}  {here()}",
             scope=run.describe_scope(),
             fix="ask for the dtype that it has, leave out dtype=, or use another name",
@@ -382,7 +412,7 @@ def set_variable(name: str, value: Any) -> None:
         raise StateError(
             f"variable {full!r} is trainable, and only others can be set",
             code="set_trainable",
-            first=str(entry),
+            first=run.first(entry),
             again=here(),
             fix="make it with trainable=False, or change it outside: variables.replace({...})",
         )
@@ -392,7 +422,7 @@ def set_variable(name: str, value: Any) -> None:
         raise StateError(
             f"variable {full!r} is set to {type(value).__name__}, which is no array",
             code="set_to_no_array",
-            first=str(entry),
+            first=run.first(entry),
             again=here(),
             fix="set a value of the variable's shape and dtype",
         ) from None
@@ -401,14 +431,14 @@ def set_variable(name: str, value: Any) -> None:
     if new.shape != entry.shape:
         raise ShapeMismatchError(
             f"variable {full!r} is set to a value of another shape",
-            first=str(entry),
+            first=run.first(entry),
             again=f"{tables.describe(new)}  {here()}",
             fix="set a value of the variable's shape",
         )
     if new.dtype != entry.value.dtype:
         raise DtypeMismatchError(
             f"variable {full!r} is set to a value of another dtype",
-            first=str(entry),
+            first=run.first(entry),
             again=f"{tables.describe(new)}  {here()}",
             fix=f"convert it: value.astype({str(entry.value.dtype)!r})",
         )

@@ -86,9 +86,8 @@ def here(skip: int = 0) -> Site:
     while not _is_users(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
     outer = frame.f_back
-    while outer is not None and not _is_users(outer.f_code.co_filename):
-        outer = outer.f_back
-    caller = None if outer is None else (outer.f_code, outer.f_lasti)
+    users = outer is not None and _is_users(outer.f_code.co_filename)
+    caller = (outer.f_code, outer.f_lasti) if outer is not None and users else None
     return tuple.__new__(Site, (frame.f_code, frame.f_lasti, caller))  # twice as fast as Site(...)
 
 

@@ -216,7 +216,10 @@ class Transformed(Generic[P, R]):
         def attempt(passes: list[Pass], everywhere: bool) -> None:
             result[:] = [self._run(replay, passes, everywhere=everywhere)]
 
+        noted = memory.sites
         if not finished(attempt, passes, everywhere=False):
+            if memory.sites and not noted:
+                return self._replay(purpose, given, args, kwargs)
             self._explore(replay)
             if eager:
                 return self._staged(replay)

@@ -122,11 +122,7 @@ def scanned_over_stacks(model: transformer.Stack) -> Callable[[jax.Array], jax.A
 
 def scan_layers_net(model: transformer.Stack) -> Net:
     """The block of the unrolled loop under `js.scan_layers`, with its variables given stacked."""
-
-    def fun(x: jax.Array) -> jax.Array:
-        return js.scan_layers(lambda x: block(x, model.heads), model.depth, name="block_{}")(x)
-
-    transformed = js.transform(fun)
+    transformed = js.transform(js.scan_layers(lambda x: block(x, model.heads), model.depth, name="block_{}"))
 
     def init(key: jax.Array, x: jax.Array) -> js.Variables:
         return transformed.init(key, x).stack("block_{}")
