@@ -29,8 +29,8 @@ def traced_once(setup: Setup, model: transformer.Stack, jaxscope: Any) -> Table:
     table = Table(
         "Blocks traced once, ms of CPU", (BASE, "jaxscope"),
         f"Hand-written: {plain} blocks traced one by one, and {model.depth - plain} calls of one in "
-        "`jax.jit` that are in its cache. jaxscope: all blocks in `js.jit`; `spec` is the first thing asked of the "
-        "function, `apply` the second.",
+        "`jax.jit` that are in its cache. jaxscope: all blocks in `js.jit`, `spec` asked first and "
+        "`apply` after it.",
     )  # fmt: skip
     handwritten: Any = setup.frameworks[BASE]
     base = handwritten.partly_cached(model, plain)
