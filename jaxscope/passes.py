@@ -109,10 +109,14 @@ class Pass:
         """Return what and where an entry is, for an error.
 
         Raises:
-            Restart: This pass does not note where variables are made, which takes a third of its time.
+            Restart: This pass does not note where variables are made, which takes a third of its time, and
+                no recording of the function has noted it.
         """
+        memory = self.traces.memory
         if entry.site is None:
-            self.traces.memory.sites = True
+            entry.site = memory.made_at.get(entry.name)
+        if entry.site is None:
+            memory.sites = True
             self.traces.restart()
         return str(entry)
 

@@ -76,6 +76,18 @@ class VariableScope:
 
     Source:
         `tf.compat.v1.VariableScope`.
+
+    Example:
+        >>> import jaxscope as js
+        >>> @js.transform
+        ... def net():
+        ...     with js.variable_scope("a") as a:
+        ...         js.get_variable("w", [])
+        ...     with js.variable_scope("b"), js.variable_scope(a, reuse=True) as again:
+        ...         js.get_variable("w")
+        ...         return again.name, again.reuse
+        >>> net.apply({"a/w": 1.0 * np.ones([])})
+        ('a', True)
     """
 
     __slots__ = ("__weakref__", "_books", "_name", "_options", "_prefix")
@@ -136,6 +148,9 @@ class VariableScope:
     def set_initializer(self, initializer: Any) -> None:
         """Set the default initializer.
 
+        Args:
+            initializer: `(key, shape, dtype) -> array`, a constant, or None for none.
+
         Raises:
             InitializerError: It is a string.
         """
@@ -143,15 +158,29 @@ class VariableScope:
         self._set(initializer=initializer)
 
     def set_regularizer(self, regularizer: Any) -> None:
-        """Set the default regularizer."""
+        """Set the default regularizer.
+
+        Args:
+            regularizer: A function of a value that returns a scalar loss, or None for none.
+        """
         self._set(regularizer=regularizer)
 
     def set_dtype(self, dtype: Any) -> None:
-        """Set the dtype of variables that ask for none."""
+        """Set the dtype of variables that ask for none.
+
+        Args:
+            dtype: What JAX takes for a dtype.
+
+        Raises:
+            InvalidDtypeError: It is none.
+        """
         self._set(dtype=as_dtype(dtype))
 
     def set_custom_getter(self, custom_getter: Callable[..., Any] | None) -> None:
         """Set the custom getter, in the place of the whole chain of getters.
+
+        Args:
+            custom_getter: `g(getter, name, **kwargs)`, or None for none.
 
         Raises:
             GetterError: It cannot be called as a getter.
@@ -160,7 +189,11 @@ class VariableScope:
         self._set(custom_getter=custom_getter)
 
     def set_partitioner(self, partitioner: Any) -> None:
-        """Set the default partitioner."""
+        """Set the default partitioner.
+
+        Args:
+            partitioner: A `PartitionSpec`, a function of (shape, dtype) that returns one, or None for none.
+        """
         self._set(partitioner=partitioner)
 
     def _set(self, **options: Any) -> None:

@@ -230,6 +230,12 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Raises:
             VariablesMismatchError: Names are missing or extra, or shapes or dtypes differ; the one
                 error lists all of them.
+
+        Example:
+            >>> import jax.numpy as jnp, jaxscope as js
+            >>> specs = js.transform(lambda: js.get_variable("n", [], "int32", trainable=False)).spec()
+            >>> list(specs.bind({"n": jnp.int32(4)}).non_trainable)
+            ['n']
         """
         if not isinstance(cast(object, values), Mapping):
             raise VariablesMismatchError(

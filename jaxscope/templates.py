@@ -19,6 +19,16 @@ class Template(Generic[P, R]):
     """A function whose calls share one set of variables; made by `make_template`.
 
     What it knows belongs to one pass: in each, the first call makes the variables.
+
+    Source:
+        `tensorflow.python.ops.template.Template`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxscope as js
+        >>> encode = js.make_template("encode", lambda x: x * js.get_variable("w", []))
+        >>> net = js.transform(lambda a, b: encode(a) - encode(b))
+        >>> net.apply({"encode/w": jnp.float32(2)}, 3.0, 1.0)
+        Array(4., dtype=float32)
     """
 
     def __init__(

@@ -41,7 +41,7 @@ class Restart(BaseException):
 class Memory:
     """What one transformed function's passes have taught: it makes later passes faster, never different."""
 
-    __slots__ = ("_written", "completed", "numbered", "places", "sites")
+    __slots__ = ("_written", "completed", "made_at", "numbered", "places", "sites")
 
     #: Beyond this many places, a function whose scopes have ever new names would fill the memory.
     LIMIT = 100_000
@@ -52,6 +52,7 @@ class Memory:
         self.places: set[tuple[str, int]] = set()  # in which traces begin that make requests
         self.numbered = False  # whether there are names that depend on how often scopes were opened
         self.completed = False  # whether any pass came to its end
+        self.made_at: dict[str, Any] = {}  # where the last recording made each variable
         self.sites = False  # whether an error had to say where a variable was made, so that replays note it
         self._written: OrderedDict[Hashable, set[str]] = OrderedDict()
 

@@ -30,6 +30,15 @@ class Transformed(Generic[P, R]):
     """A function together with the life of its variables: `spec`, `init` and `apply`; made by `transform`.
 
     Called like the function, inside another transformed function, it asks for its variables there.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxscope as js
+        >>> scale = js.transform(lambda x: x * js.get_variable("scale", []))
+        >>> net = js.transform(lambda x: scale(x) + js.get_variable("offset", []))
+        >>> list(net.spec(1.0))
+        ['offset', 'scale']
+        >>> net.apply({"offset": jnp.float32(1), "scale": jnp.float32(2)}, 3.0)
+        Array(7., dtype=float32)
     """
 
     def __init__(self, fun: Callable[P, R]) -> None:
@@ -104,7 +113,9 @@ class Transformed(Generic[P, R]):
         passes: list[Pass] = []
         finish(record, passes)
         self._memory.completed = True
-        return VariableSpecs(cast(Recording, passes[-1]).specs())
+        specs = cast(Recording, passes[-1]).specs()
+        self._memory.made_at = {spec.name: spec.site for spec in specs}
+        return VariableSpecs(specs)
 
     def init(self, key: jax.Array, /, *args: P.args, **kwargs: P.kwargs) -> Variables:
         """Return initial values for the variables that the function makes for such arguments.
