@@ -274,3 +274,25 @@ def test_the_variables_of_a_template():
         return counts
 
     assert both(program) == [[0, 0, 0], [2, 1, 1]]
+
+
+def test_later_calls_make_nothing_that_is_given():
+    """R3, R51: a replay refuses a new variable in a template's later call, though a value is given for it."""
+
+    @js.transform
+    def net() -> Any:
+        names = iter(["v", "w"])
+
+        def body() -> Any:
+            with js.variable_scope("a", reuse=AUTO):
+                return js.get_variable(next(names), [])
+
+        template = js.make_template("t", body)
+        template()
+        return template()
+
+    given = {"t/a/v": jnp.ones([]), "t/a/w": jnp.ones([])}
+    for run in (net.spec, lambda: net.apply(given), lambda: jax.jit(net.apply)(given)):
+        with pytest.raises(js.errors.TemplateError) as problem:
+            run()
+        assert problem.value.code == "template_new_variable"
