@@ -32,8 +32,8 @@ class Sizes:
     large: mlp.Mlp = mlp.Mlp(30, 2048)
     leaves: tuple[int, ...] = (10, 100, 1000, 10_000)
     inner_depth: int = 24
-    cold_repeats: int = 3
-    import_repeats: int = 15
+    cold_repeats: int = 2
+    import_repeats: int = 9
     effort: Effort = Effort()
 
 

@@ -47,7 +47,7 @@ class Effort:
 
     least: int = 5
     most: int = 200
-    seconds: float = 10.0
+    seconds: float = 5.0
 
 
 def timed(call: Callable[[], object], clock: Clock) -> float:
