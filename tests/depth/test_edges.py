@@ -228,7 +228,9 @@ def filled(getter: Any, name: str, **kwargs: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "around", [{"creator": frozen}, {"getter": first_frozen}, {"getter": filled}], ids=str
+    "around",
+    [{"creator": frozen}, {"getter": first_frozen}, {"getter": filled}],
+    ids=("creator", "freezes", "fills"),
 )
 @pytest.mark.parametrize("lift", [*LIFTS, lambda block: js.ensemble(block, 2, "layer_{}")])
 def test_getters_and_creators_around(lift: Lift, around: dict[str, Any]):
