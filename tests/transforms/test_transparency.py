@@ -17,6 +17,7 @@ from tests.transforms.outcomes import Failure
 EXAMPLES = os.environ.get("JAXSCOPE_TRANSPARENCY_EXAMPLES")
 
 X = jnp.asarray([0.5, -1.0, 2.0])
+HALVES = jnp.full(3, 0.5)
 
 # What JAX says of hand-written code, too, in which a `cond` in a `vmap` in a `shard_map` closes over a value.
 REFUSED_BY_JAX = ("requires varying manual axes to match", "pvary")
@@ -29,7 +30,7 @@ class Anything(Mapping[str, Any]):
     __eq__ = object.__eq__
 
     def __getitem__(self, name: str) -> Any:
-        return jnp.full(3, 0.5)
+        return HALVES  # one array, not one made in whatever trace asks for it
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
