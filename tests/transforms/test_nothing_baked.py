@@ -293,7 +293,8 @@ def test_own_caches_are_bounded():
         net.apply(variables, X, float(number))
     assert len(net._stage._programs) <= net._stage.LIMIT
     learned = [getattr(net._memory, name) for name in net._memory.__slots__]
-    assert sum(len(kept) for kept in learned if hasattr(kept, "__len__")) <= 4
+    # Among it where the last recording made each variable: one entry for the one that there is.
+    assert sum(len(kept) for kept in learned if hasattr(kept, "__len__")) <= 5
 
 
 def test_a_pass_is_freed():
