@@ -54,7 +54,9 @@ class Jitted(Generic[P, R]):
                 run.write(run.entries[scope._prefix + name], None)
             return cast(R, placeholders(recipe.result))
         if recipe.program is None:
-            recipe.program = self._jit(recipe, surroundings, call.without_arrays())
+            # The program outlives this pass, and must not keep its stream of keys.
+            kept = surroundings._replace(stream=None)
+            recipe.program = self._jit(recipe, kept, call.without_arrays())
         key = stream.key if stream is not None and recipe.keys else None
         with run.traces.neutral():  # the program makes no request of this pass
             result, writes = recipe.program(values, key, words, counts, call.arrays)

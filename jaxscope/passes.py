@@ -353,6 +353,7 @@ class Pass:
                 if left.named_scope is not None:
                     left.named_scope.__exit__(None, None, None)
             self.ended = True
+            self._kept.clear()  # among it streams, whose keys may be traced
             _current.reset(token)
 
     def admit(self, scope: VariableScope) -> None:

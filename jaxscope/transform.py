@@ -271,21 +271,21 @@ class Transformed(Generic[P, R]):
         self._memory.completed = True
 
     def _staged(self, replay: "_Replay") -> Any:
-        passes: list[Pass] = []
+        purpose = replay.purpose  # all that a program, which outlives this call, may keep of it
 
         def function(everywhere: bool) -> Callable[..., Any]:
             def run(given: Any, args: Any, kwargs: Any) -> Any:
-                before = len(passes)
-                result = self._run(replay.of(given, args, kwargs), passes, everywhere=everywhere)
-                if passes[before].traces.aborted:  # and the function caught the Restart
+                passes: list[Pass] = []
+                result = self._run(_Replay(purpose, given, args, kwargs), passes, everywhere=everywhere)
+                if passes[-1].traces.aborted:  # and the function caught the Restart
                     retire_neutral()
-                    passes[before].traces.restart()
+                    passes[-1].traces.restart()
                 return result
 
             return run
 
         def stage(everywhere: bool) -> Any:
-            name = (replay.purpose, everywhere)
+            name = (purpose, everywhere)
             arguments = replay.given, replay.args, replay.kwargs
             return self._stage.call(function(everywhere), function(True), name, *arguments)
 
@@ -294,8 +294,8 @@ class Transformed(Generic[P, R]):
             try:
                 return stage(everywhere)
             except Restart as restart:
-                if all(restart.traces is not run.traces for run in passes):
-                    raise  # another pass's, around this one
+                if restart.traces.memory is not self._memory:
+                    raise  # another function's, around this one
                 everywhere = True
 
 

@@ -1,6 +1,8 @@
 """What JAX's caches, and what a function has learned from earlier passes, never change a result."""
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxscope as js
+from jaxscope.streams import Stream
 
 X = np.asarray([0.5, -1.0, 2.0], np.float32)
 KEY = jax.random.key(0)
@@ -312,3 +315,35 @@ def test_no_trace_is_kept_alive(wrap):
         assert list(net.spec(X)) == ["w"]
         variables = net.init(KEY, X)
     assert np.allclose(jax.jit(net.apply)(variables, X), X * variables["w"])
+
+
+def test_a_program_keeps_no_arrays_of_the_call_that_made_it():
+    """What the first staged call was given is freed, though its program stays."""
+    net = js.transform(lambda x: jax.jit(lambda x: x * js.get_variable("w", [3]))(x))
+    given, x = {"w": jnp.full(3, 2.0)}, jnp.full(3, 3.0)
+    alive = [weakref.ref(given["w"]), weakref.ref(x)]
+    net.apply(given, x)
+    assert net._stage._programs
+    del given, x
+    gc.collect()
+    assert [reference() for reference in alive] == [None, None]
+
+
+def test_a_block_keeps_no_stream():
+    """The program of a js.jit block holds no stream of the pass that traced it."""
+
+    def streams() -> int:
+        gc.collect()
+        return sum(type(one) is Stream for one in gc.get_objects())
+
+    before = streams()
+    block = js.jit(lambda x: x + jax.random.normal(js.next_key()))
+
+    @js.transform
+    def net(x, key):
+        with js.random_keys(key):
+            return block(x)
+
+    for apply in (net.apply, jax.jit(net.apply)):
+        apply({}, jnp.float32(1), KEY)
+    assert streams() == before
