@@ -4,7 +4,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxscope import errors, initializers, regularizers
-from jaxscope.collections import GraphKeys, add_to_collection, get_collection
+from jaxscope.books import GraphKeys
+from jaxscope.collections import add_to_collection, get_collection
 from jaxscope.creating import Variable
 from jaxscope.depth import ensemble, scan_layers
 from jaxscope.jitting import jit

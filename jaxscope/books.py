@@ -1,11 +1,41 @@
-"""What the books of a pass are made of: variables, values added to collections, open scopes."""
+"""What the books of a pass are made of: variables, and values added to collections."""
 
 from typing import Any, Protocol
 
 from jaxscope import tables
-from jaxscope.counts import Node
-from jaxscope.scopes import VariableScope
 from jaxscope.sites import Site
+
+
+class GraphKeys:
+    """The names of TF1's standard collections.
+
+    Source:
+        `tf.compat.v1.GraphKeys`.
+
+    Example:
+        >>> GraphKeys.GLOBAL_VARIABLES
+        'variables'
+    """
+
+    GLOBAL_VARIABLES = "variables"
+    LOCAL_VARIABLES = "local_variables"
+    METRIC_VARIABLES = "metric_variables"
+    MODEL_VARIABLES = "model_variables"
+    TRAINABLE_VARIABLES = "trainable_variables"
+    MOVING_AVERAGE_VARIABLES = "moving_average_variables"
+    REGULARIZATION_LOSSES = "regularization_losses"
+    LOSSES = "losses"
+    WEIGHTS = "weights"
+    BIASES = "biases"
+    ACTIVATIONS = "activations"
+    UPDATE_OPS = "update_ops"
+    SUMMARIES = "summaries"
+    GLOBAL_STEP = "global_step"
+
+
+#: The collections of a variable that asks for none.
+GLOBAL = (GraphKeys.GLOBAL_VARIABLES,)
+GLOBAL_TRAINABLE = (GraphKeys.GLOBAL_VARIABLES, GraphKeys.TRAINABLE_VARIABLES)
 
 
 class Entry:
@@ -90,20 +120,3 @@ class Added:
         self.state = state
         self.position = position  # how many variables there were before
         self.site = site
-
-
-class Frame:
-    """One open scope: how it was entered, and what to put back when it is left."""
-
-    id = 0  # stands for the chain of frames in keys
-    changes = 0  # of the books, while this frame is the current one
-    mark: int | None = None  # of the counts, where leaving puts them back
-    named_scope: Any = None
-    manager: Any = None
-    path = ""  # of name scopes, to put back
-    requests = 0  # made by the pass when the scope was opened
-
-    def __init__(self, parent: "Frame | None", scope: VariableScope, node: Node) -> None:
-        self.parent = parent
-        self.scope = scope
-        self.node = node

@@ -4,35 +4,8 @@ import re
 from typing import Any
 
 from jaxscope.books import Added
-from jaxscope.passes import REGULARIZATION_LOSSES, current, entered
+from jaxscope.passes import current, entered
 from jaxscope.sites import here
-
-
-class GraphKeys:
-    """The names of TF1's standard collections.
-
-    Source:
-        `tf.compat.v1.GraphKeys`.
-
-    Example:
-        >>> GraphKeys.GLOBAL_VARIABLES
-        'variables'
-    """
-
-    GLOBAL_VARIABLES = "variables"
-    LOCAL_VARIABLES = "local_variables"
-    METRIC_VARIABLES = "metric_variables"
-    MODEL_VARIABLES = "model_variables"
-    TRAINABLE_VARIABLES = "trainable_variables"
-    MOVING_AVERAGE_VARIABLES = "moving_average_variables"
-    REGULARIZATION_LOSSES = REGULARIZATION_LOSSES
-    LOSSES = "losses"
-    WEIGHTS = "weights"
-    BIASES = "biases"
-    ACTIVATIONS = "activations"
-    UPDATE_OPS = "update_ops"
-    SUMMARIES = "summaries"
-    GLOBAL_STEP = "global_step"
 
 
 def get_collection(key: str, scope: str | None = None) -> list[Any]:

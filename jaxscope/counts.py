@@ -7,14 +7,20 @@ from typing import Protocol
 class Node:
     """One scope of the tree: whether it was entered since an enclosing scope was last left."""
 
-    __slots__ = ("children", "digest", "entered", "name", "parent")
+    __slots__ = ("children", "digest", "entered", "own", "parent")
 
-    def __init__(self, name: str, parent: "Node | None") -> None:
-        self.name = name
+    def __init__(self, own: str, parent: "Node | None") -> None:
+        self.own = own
         self.parent = parent
         self.entered = False
-        self.children: dict[str, Node] = {}
+        self.children = _NONE
         self.digest = 0  # of the entered scopes below this one
+
+    @property
+    def name(self) -> str:
+        """The full name."""
+        above = self.parent.name if self.parent is not None else ""
+        return f"{above}/{self.own}" if above else self.own
 
     def at(self, path: str) -> "Node":
         """Return the node at `path` (parts joined by slashes) below this one."""
@@ -22,7 +28,9 @@ class Node:
         if found is not None:
             return found
         if "/" not in path:
-            found = self.children[path] = Node(f"{self.name}/{path}" if self.name else path, self)
+            if self.children is _NONE:
+                self.children = {}
+            found = self.children[path] = Node(path, self)
             return found
         node = self
         for part in path.split("/"):
@@ -37,6 +45,9 @@ class Node:
             yield from child.entered_below()
 
 
+_NONE: dict[str, Node] = {}  # the children of most scopes; never added to
+
+
 class Counts:
     """The table of the scopes entered in one pass.
 
@@ -49,7 +60,7 @@ class Counts:
     def __init__(self, *, tracked: bool) -> None:
         self.root = Node("", None)
         self._tracked = tracked  # whether `digest` is asked for: it costs a little at each change
-        self._journal: list[tuple[Node, dict[str, Node] | None, int]] = []
+        self._journal: list[Node | tuple[Node, dict[str, Node], int]] = []
 
     @property
     def digest(self) -> int:
@@ -64,7 +75,7 @@ class Counts:
         """Add one to a scope's count (R21)."""
         if not node.entered:
             node.entered = True
-            self._journal.append((node, None, 0))
+            self._journal.append(node)
             if self._tracked:
                 _spread(node, hash(("entered", node.name)))
 
@@ -72,20 +83,20 @@ class Counts:
         """Set all counts below a scope to zero (R21)."""
         if node.children:
             self._journal.append((node, node.children, node.digest))
-            node.children = {}
+            node.children = _NONE
             if node.digest:
                 _spread(node, node.digest, itself=True)
 
     def undo(self, mark: int) -> None:
         """Put the table back as it was when `mark` was taken."""
         while len(self._journal) > mark:
-            node, children, digest = self._journal.pop()
-            if children is None:
-                node.entered = False
+            change = self._journal.pop()
+            if isinstance(change, Node):
+                change.entered = False
                 if self._tracked:
-                    _spread(node, hash(("entered", node.name)))
+                    _spread(change, hash(("entered", change.name)))
             else:
-                node.children = children
+                node, node.children, digest = change
                 _spread(node, node.digest ^ digest, itself=True)
 
     def free_name(self, parent: Node, default: str) -> str:

@@ -8,16 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope import names, tables
-from jaxscope.books import Entry
-from jaxscope.collections import GraphKeys
+from jaxscope.books import GLOBAL, GLOBAL_TRAINABLE, Entry, GraphKeys
 from jaxscope.errors import CollectionError, GetterError, TemplateError, near
 from jaxscope.initial import constant, dtype_conflict, resolve
 from jaxscope.passes import Pass, current
 from jaxscope.scopes import as_dtype, widens
 from jaxscope.sites import here
-
-_GLOBAL = (GraphKeys.GLOBAL_VARIABLES,)
-GLOBAL_TRAINABLE = (GraphKeys.GLOBAL_VARIABLES, GraphKeys.TRAINABLE_VARIABLES)
 
 
 def collections_of(given: Any, trainable: bool) -> tuple[str, ...]:
@@ -30,7 +26,7 @@ def collections_of(given: Any, trainable: bool) -> tuple[str, ...]:
             fix=f"pass [{given!r}]" if isinstance(given, str) else "pass a list of strings",
         )
     if given is None:
-        return GLOBAL_TRAINABLE if trainable else _GLOBAL
+        return GLOBAL_TRAINABLE if trainable else GLOBAL
     unique = tuple(dict.fromkeys(given))
     if trainable and GraphKeys.TRAINABLE_VARIABLES not in unique:
         return (*unique, GraphKeys.TRAINABLE_VARIABLES)
@@ -155,7 +151,7 @@ def _own_name(run: Pass, name: str | None) -> str:
 def _check_own_name(run: Pass, own: Any) -> None:
     names.check_string(own, "variable", here())
     first = not run.name_scopes.path
-    if not names.is_own_name(own, first):
+    if not names.is_valid(own, first):
         raise names.invalid(own, "variable", here(), first=first)
 
 

@@ -39,7 +39,7 @@ class NextGetter:
     ) -> Any:
         if type(name) is not str:
             names.check_string(name, "variable", here())
-        if not names.is_variable_name(name):
+        if not names.is_valid(name):
             raise names.invalid(name, "variable", here())
         if reuse is _LEFT_OUT:
             reuse = current("get_variable").scope.reuse

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxscope.books import Entry
 from jaxscope.errors import StateError, VariableNotFoundError, near
+from jaxscope.initial import is_constant
 from jaxscope.initializers.kinds import Same
 from jaxscope.passes import Pass, current
 from jaxscope.recipes import (
@@ -61,7 +62,7 @@ class _Lifted(Pass):
         for path in surroundings.entered:
             self.counts.enter(self.counts.root.at(path))
         self.streams = () if stream is None else (stream,)
-        self.thread = -1  # so that every request is checked: see `check_open`
+        self.thread = None  # every request is checked: see `check_open`
         self.name_scopes = self.asked = CountedScopes()
 
     def check_open(self, what: str) -> None:
@@ -113,6 +114,9 @@ class _Recorder(_Lifted, Recording):
                 entry.constraint,
                 entry.site,
                 entry.asked,
+                regularizer is entry.asked[6] is None
+                and entry.asked[4] is not True
+                and not is_constant(entry.asked[2]),
             )
         )
         return value
@@ -284,7 +288,7 @@ class Surroundings(NamedTuple):
         stream = run.streams[-1] if run.streams else None
         if stream is not None and stream.key is None:
             stream = None
-        return cls(run.scope._options._replace(custom_getter=None), stream)
+        return cls(run.scope._options.changed(custom_getter=None), stream)
 
 
 @jax.jit
@@ -357,7 +361,7 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
     """
     run = current("lift")
     lifted = Block(block)
-    node = run.frame.node
+    node = run.scope._node
     entered = tuple(path.removeprefix(run.scope._prefix) for path in node.entered_below())
     surroundings = Surroundings.of(run)._replace(entered=entered)
     call = Call(args, kwargs)

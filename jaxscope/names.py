@@ -16,17 +16,23 @@ def join(scope: str, name: str) -> str:
     return f"{scope}/{name}" if scope else name
 
 
-@functools.lru_cache(maxsize=65536)
-def is_variable_name(full_name: str) -> bool:
-    """Tell whether `full_name` may be the full name of a variable."""
-    return _VARIABLE.fullmatch(full_name) is not None and not full_name.endswith("/")
+#: Names that were found to be valid in every place. A full name is valid if its scope's is and its own is here.
+sound: set[str] = set()
+_MOST = 65536
 
 
-@functools.lru_cache(maxsize=65536)
-def is_own_name(name: str, first: bool) -> bool:
-    """Tell whether `name` may be added to a path; `first` if it would be the path's first part."""
-    pattern = _VARIABLE if first else _OWN
-    return pattern.fullmatch(name) is not None and not name.endswith("/")
+def is_valid(name: str, first: bool = True) -> bool:
+    """Tell whether `name` may be a full name, or be added to a path, unless it would come `first` in it."""
+    if name in sound:
+        return True
+    if name.endswith("/") or _OWN.fullmatch(name) is None:
+        return False
+    if _VARIABLE.fullmatch(name) is None:
+        return not first
+    if len(sound) >= _MOST:
+        sound.clear()
+    sound.add(name)
+    return True
 
 
 def check_string(name: object, what: str, site: object) -> None:

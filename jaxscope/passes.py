@@ -10,7 +10,7 @@ import jax
 from jax import core
 
 from jaxscope import compat
-from jaxscope.books import Added, Entry, Frame, Group
+from jaxscope.books import Added, Entry, GraphKeys, Group
 from jaxscope.counts import Counts, NameScopes
 from jaxscope.errors import (
     NoPassError,
@@ -21,8 +21,6 @@ from jaxscope.random import words_for
 from jaxscope.scopes import Options, VariableScope
 from jaxscope.sites import here
 from jaxscope.tracing import Memory, Traces, retire_neutral
-
-REGULARIZATION_LOSSES = "regularization_losses"
 
 
 class Pass:
@@ -52,8 +50,8 @@ class Pass:
         self.added: list[Added] = []
         self.counts = Counts(tracked=self.traces.active)
         self.name_scopes = NameScopes()
-        self.scope = VariableScope("", Options(), weakref.ref(self))
-        self.frame = Frame(None, self.scope, self.counts.root)
+        self.scope = VariableScope("", Options(), weakref.ref(self), self.counts.root)
+        self.quiet = True  # whether no request was made since a scope was last entered
         self.creators: tuple[Callable[..., Any], ...] = ()
         self.templates: dict[Any, Any] = {}  # what the pass knows of each, in order of learning
         self.template_scopes: dict[Any, VariableScope] = {}  # of those that are made with their scope
@@ -62,16 +60,24 @@ class Pass:
         self.version = 0  # counts what no digest covers
         self._digest = 0
         self.ended = False
-        self.thread = self.owner = get_ident()  # a lifted pass sets `thread` aside, to see each request
+        self.owner = get_ident()
+        # Whose requests need no look; none's where the pass has ended, or is one of a block that is lifted.
+        self.thread: int | None = self.owner
         self._numbers: dict[Any, int] = {}
         self._kept: list[Any] = []
 
     # --- the two kinds of pass differ in these -------------------------------------------------
 
-    def take(
-        self, name: str, shape: Any, dtype: Any, explicit: bool, collections: tuple[str, ...]
-    ) -> jax.Array | None:
-        """Return a trainable variable that is asked for plainly, if no rule has a say in it; else None."""
+    def take(self, name: str, shape: Any, dtype: Any, explicit: bool, trainable: bool) -> jax.Array | None:
+        """Return a variable that is asked for plainly, if no rule has a say in it; else None.
+
+        Args:
+            name: The full name; it is a valid one.
+            shape: As the user gave it.
+            dtype: The call's or the scope's.
+            explicit: Whether the call itself gave the dtype.
+            trainable: Whether the value belongs to what gradients are taken of.
+        """
         return None
 
     def make(self, entry: Entry, explicit: bool) -> Any:
@@ -160,7 +166,7 @@ class Pass:
         found: list[tuple[float, Any]] = []  # with their places in the order of making
         for position, entry in enumerate(self.entries.values()):
             if matches is None or matches(entry.name):
-                if key == REGULARIZATION_LOSSES and entry.loss is not None:
+                if key == GraphKeys.REGULARIZATION_LOSSES and entry.loss is not None:
                     found.append((position, self._loss(entry)))
                 if key in entry.collections:
                     found.append((position, self.read(entry)))
@@ -276,41 +282,27 @@ class Pass:
                 made[group.position : group.position] = group.entries()
         self.entries = {entry.name: entry for entry in made}
 
-    # --- frames --------------------------------------------------------------------------------
+    # --- scopes --------------------------------------------------------------------------------
 
-    def push(self, frame: Frame, scope: VariableScope) -> None:
-        """Make `scope` the current one."""
-        self.frame = frame
-        self.scope = scope
-        if self.traces.active:
-            self.rekey()
-
-    def pop(self) -> Frame:
-        """Leave the current scope and return its frame."""
-        left = self.frame
-        assert left.parent is not None
-        self.frame = left.parent
-        self.scope = left.parent.scope
-        return left
-
-    def chain(self) -> Iterator[Frame]:
-        """Yield the open frames, innermost first; the last is the root's."""
-        frame: Frame | None = self.frame
-        while frame is not None:
-            yield frame
-            frame = frame.parent
+    def chain(self) -> Iterator[VariableScope]:
+        """Yield the open scopes, innermost first; the last is the root."""
+        scope: VariableScope | None = self.scope
+        while scope is not None:
+            yield scope
+            scope = scope._parent
 
     # --- the key of inner traces ---------------------------------------------------------------
 
     def rekey(self) -> None:
         """Set the key of traces that begin from now on; for every change while `traces.active`."""
-        self.frame.changes += 1
-        self.traces.rekey((self.scope._name, self.frame.changes), self._key)
+        scope = self.scope
+        scope._changes += 1
+        self.traces.rekey((scope._name, scope._changes), self._key)
 
     def _key(self) -> Hashable:
         return (
             self.traces.id,
-            self._chain_id(self.frame),
+            self._chain_id(self.scope),
             self._number_of(self.scope._options),
             self._digest,
             self.counts.digest,
@@ -321,10 +313,10 @@ class Pass:
             self.name_scopes.state() if self.traces.memory.numbered else None,
         )
 
-    def _chain_id(self, frame: Frame) -> int:
-        if frame.parent is not None and not frame.id:
-            frame.id = self._number((self._chain_id(frame.parent), frame.scope._name))
-        return frame.id
+    def _chain_id(self, scope: VariableScope) -> int:
+        if scope._parent is not None and not scope._id:
+            scope._id = self._number((self._chain_id(scope._parent), scope._name))
+        return scope._id
 
     def _number(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers) + 1)
@@ -348,11 +340,12 @@ class Pass:
                     self.rekey()
                 return self.function(*args, **kwargs)
         finally:
-            while self.frame.parent is not None:  # left open by the function, or left in disorder
-                left = self.pop()
-                if left.named_scope is not None:
-                    left.named_scope.__exit__(None, None, None)
+            while self.scope._parent is not None:  # left open by the function, or left in disorder
+                if self.scope._named_scope is not None:
+                    self.scope._named_scope.__exit__(None, None, None)
+                self.scope = self.scope._parent
             self.ended = True
+            self.thread = None
             self._kept.clear()  # among it streams, whose keys may be traced
             _current.reset(token)
 
@@ -377,7 +370,7 @@ class Pass:
 
     def check_open(self, what: str) -> None:
         """Raise `NoPassError` where this pass has ended, or belongs to another thread."""
-        if self.ended or get_ident() != self.thread:
+        if self.ended or get_ident() != self.owner:
             where = "has ended" if self.ended else "runs in another thread"
             raise NoPassError(
                 f"js.{what} was called for a pass that {where}",
@@ -410,10 +403,10 @@ def current(what: str) -> Pass:
         NoPassError: No transformed function is running in this thread, task or generator.
     """
     run = _current.get()
-    if run is None or run.ended or get_ident() != run.thread:
+    if run is None or get_ident() != run.thread:
         run = entered(what)
+    run.quiet = False
     traces = run.traces
-    traces.requests += 1
     state = traces.state()
     if not state == traces.current:  # noqa: SIM201 - it defines == alone, and != costs twice as much
         traces.enter(state)
@@ -433,7 +426,7 @@ def entered(what: str) -> Pass:
             fix="wrap the outermost function: net = js.transform(f), then net.init(...) and "
             "net.apply(...);\nin a derivative rule that JAX runs later, pass the value in as an argument",
         )
-    if run.ended or get_ident() != run.thread:
+    if get_ident() != run.thread:
         run.check_open(what)
     return run
 

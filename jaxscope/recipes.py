@@ -10,7 +10,7 @@ import numpy as np
 from jaxscope.counts import NameScopes
 from jaxscope.errors import TraceError
 from jaxscope.passes import Pass
-from jaxscope.request import ask_for, ask_through, is_plain
+from jaxscope.request import ask_for, ask_through
 from jaxscope.scopes import Reuse
 from jaxscope.sites import Site
 from jaxscope.streams import Stream, check_taking
@@ -51,15 +51,15 @@ class Request(NamedTuple):
     constraint: Any
     site: Site
     asked: tuple[Any, ...]  # the arguments of `ask_for`, from shape on
+    plain: bool  # whether it may take the short way of `Pass.take`
 
     def ask(self, run: Pass, scope: str, getter: Callable[..., Any] | None = None) -> Any:
         """Ask for the variable in a pass, below the scope whose names begin with `scope`."""
         name = scope + self.name
         if getter is not None:
             return ask_through(run, getter, self.explicit, name, *self.asked)
-        shape, dtype, initializer, regularizer, reuse, trainable, collections, *_ = self.asked
-        if is_plain(dtype, initializer, regularizer, reuse, trainable, collections):
-            taken = run.take(name, shape, dtype, self.explicit, self.collections)
+        if self.plain:
+            taken = run.take(name, self.shape, self.dtype, self.explicit, self.trainable)
             if taken is not None:
                 return taken
         # Specs show the line in the block, not the block's call.
@@ -163,7 +163,7 @@ class Recipe:
     def enter(self, run: Pass) -> None:
         """Enter into the books, below the current scope, the scopes that the block enters."""
         for path in self.entered:
-            run.counts.enter(run.frame.node.at(path))
+            run.counts.enter(run.scope._node.at(path))
         if run.assuming or run.traces.memory.numbered:
             run.name_scopes.again(self.asks, run.entries)
         elif self.asks:

@@ -18,22 +18,49 @@ from jaxscope.specs import FROM_INPUTS, VariableSpec
 
 @functools.cache
 def _primitive() -> Any:
-    """Return what stands for a variable while recording: it costs a third of `lax.full`."""
+    """Return what gives the arrays that stand for variables while recording."""
     from jax.extend.core import Primitive  # which `import jaxscope` has no time for
 
-    primitive = Primitive("variable")
-    primitive.def_abstract_eval(lambda *, aval: aval)
-    primitive.def_impl(lambda *, aval: jnp.zeros(aval.shape, aval.dtype))
+    primitive = Primitive("variables")
+    primitive.multiple_results = True
+    primitive.def_abstract_eval(lambda *, aval, count: [aval] * count)
+    primitive.def_impl(lambda *, aval, count: [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)])
     return primitive
+
+
+def _placeholders(shape: Any, dtype: Any, count: int) -> list[jax.Array]:
+    return cast("list[jax.Array]", _primitive().bind(aval=core.ShapedArray(shape, dtype), count=count))
 
 
 def placeholder(shape: Any, dtype: Any) -> jax.Array:
     """Return what stands for a value; made in the present trace, so nothing leaks out of an inner one."""
-    return cast(jax.Array, _primitive().bind(aval=core.ShapedArray(shape, dtype)))
+    return _placeholders(shape, dtype, 1)[0]
+
+
+class _Spares:
+    """Placeholders of one shape and dtype: JAX takes little longer to make many than to make one."""
+
+    MOST = 64
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._spare: list[jax.Array] = []
+
+    def take(self, shape: Any, dtype: Any) -> jax.Array:
+        """Return one that was not given out before."""
+        if not self._spare:
+            count = min(max(self._made, 1), self.MOST)
+            self._spare = _placeholders(shape, dtype, count)
+            self._made += count
+        return self._spare.pop()
 
 
 class Recording(Pass):
     """A pass that makes a spec of each variable, and gives the function placeholders."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._spares: dict[Any, _Spares] = {}  # for the trace that the pass begins in
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function; afterwards there are but specs, and nothing that keeps its trace alive."""
@@ -41,6 +68,7 @@ class Recording(Pass):
             return super().run(*args, **kwargs)
         finally:
             self.added.clear()
+            self._spares.clear()
             for group in self.groups.values():
                 group.values = {}
             for entry in self.entries.values():
@@ -88,9 +116,15 @@ class Recording(Pass):
     def _place(self, entry: Entry) -> jax.Array:
         """Give an entry a placeholder of the present trace."""
         entry.state = self.traces.current
-        entry.value = made = placeholder(entry.shape, entry.dtype)
-        entry.held = None
-        if not self.traces.at_root:
+        if self.traces.at_root:
+            kind = entry.shape, entry.dtype
+            spares = self._spares.get(kind)
+            if spares is None:
+                spares = self._spares[kind] = _Spares()
+            entry.value = made = spares.take(*kind)
+            entry.held = None
+        else:
+            made = placeholder(entry.shape, entry.dtype)
             # An inner trace must not be kept alive after its end.
             entry.value = jax.ShapeDtypeStruct(made.shape, made.dtype)
             entry.held = weakref.ref(made)

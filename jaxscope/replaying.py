@@ -3,14 +3,14 @@
 import itertools
 import re
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxscope import tables
-from jaxscope.books import Entry
+from jaxscope.books import GLOBAL, GLOBAL_TRAINABLE, Entry
 from jaxscope.errors import (
     DtypeMismatchError,
     ShapeMismatchError,
@@ -25,6 +25,7 @@ from jaxscope.specs import VariableSpec
 from jaxscope.tracing import Memory
 from jaxscope.variables import Variables
 
+_NUMPY = (np.ndarray, np.generic)
 _NO_VALUES = frozenset({jax.ShapeDtypeStruct, VariableSpec})  # though they have shape and dtype
 
 # A layer's number in a name, or `{}` for all layers; and how many layers may be nested in stacks.
@@ -56,10 +57,10 @@ class Replaying(Pass):
     ) -> None:
         super().__init__(function, memory, everywhere=everywhere, kind=kind)
         values = given.as_dict() if isinstance(given, Variables) else given
-        if any(isinstance(value, (np.ndarray, np.generic)) for value in values.values()):
+        kinds = set(map(type, values.values()))
+        if any(issubclass(kind, _NUMPY) for kind in kinds):
             # Here, not where one is asked for, which may be in an inner trace.
-            numpy = (np.ndarray, np.generic)
-            values = {n: jnp.asarray(v) if isinstance(v, numpy) else v for n, v in values.items()}
+            values = {n: jnp.asarray(v) if isinstance(v, _NUMPY) else v for n, v in values.items()}
         self.given: Mapping[str, Any] = values
         self.born: dict[str, Any] | None = {} if purpose == "init" else None
         self._frozen_names = given.non_trainable if isinstance(given, Variables) else ()
@@ -73,29 +74,27 @@ class Replaying(Pass):
                 at = name if name in self.given else (self.place_in_stack(name) or ("",))[0]
                 if at in self.given and at not in self._refs:
                     self._refs[at] = jax.new_ref(self.given[at])
+        # Whether each request takes the long way, which notes sites, reads references and checks values.
+        self._careful = bool(self.sites or self._refs) or any(
+            kind in _NO_VALUES or not hasattr(kind, "shape") for kind in kinds
+        )
 
-    def take(
-        self, name: str, shape: Any, dtype: Any, explicit: bool, collections: tuple[str, ...]
-    ) -> jax.Array | None:
-        """Return a trainable variable that is asked for plainly, if no rule has a say in it; else None.
-
-        Each trace of a model asks for all of its variables, nearly always like this: by a name that is new,
-        with the shape that the given value has. All else takes the long way of `ask_for`.
-        """
+    def take(self, name: str, shape: Any, dtype: Any, explicit: bool, trainable: bool) -> jax.Array | None:
         value = self.given.get(name)
-        if value is None or name in self.entries or type(value) in _NO_VALUES:
+        if value is None or name in self.entries:  # not given, or not new
             return None
-        if self.sites or self.groups or self._refs or self.creators or self.frozen:
+        if self._careful or self.groups or self.creators or self.frozen:
             return None
-        if getattr(value, "shape", None) != known_shape(shape) or (explicit and value.dtype != dtype):
+        known = known_shape(shape)
+        if known is None or known != value.shape or (explicit and dtype != value.dtype):
             return None
-        entry = Entry(name, value.shape, dtype, True, collections, None)
+        kept_in = GLOBAL_TRAINABLE if trainable else GLOBAL
+        entry = self.entries[name] = Entry(name, known, dtype, trainable, kept_in, None)
         entry.value = value
-        self.entries[name] = entry
         if self.traces.active:
             self._digest ^= hash(name)
             self.rekey()
-        return cast(jax.Array, value)
+        return value
 
     def read(self, entry: Entry) -> Any:
         reference, at = self._reference(entry.name)

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxscope import compat, names, tables
-from jaxscope.books import Entry
-from jaxscope.collections import GraphKeys
-from jaxscope.creating import GLOBAL_TRAINABLE, as_trainable, check_new, collections_of, through_creators
+from jaxscope.books import GLOBAL_TRAINABLE, Entry, GraphKeys
+from jaxscope.creating import as_trainable, check_new, collections_of, through_creators
 from jaxscope.errors import (
     DtypeMismatchError,
     InitializerError,
@@ -26,7 +25,6 @@ from jaxscope.initializers.base import as_constant
 from jaxscope.passes import Pass, current, fits
 from jaxscope.scopes import (
     GETTER_ARGUMENTS,
-    Options,
     Reuse,
     as_dtype,
     check_getter,
@@ -34,8 +32,6 @@ from jaxscope.scopes import (
     widens,
 )
 from jaxscope.sites import Site, here
-
-_FLOAT32 = Options().dtype  # for which there is a default initializer
 
 
 def get_variable(
@@ -101,25 +97,60 @@ def get_variable(
         {'w': (3, 2)}
     """
     run = current("get_variable")
+    # The short way: nearly all requests are like this, and each trace of a model makes all of them.
+    if (
+        type(name) is str
+        and name in names.sound
+        and dtype is regularizer is collections is custom_getter is None
+        and (initializer is None or callable(initializer))
+        and (trainable is True or trainable is False)
+    ):
+        scope = run.scope
+        options = scope._options
+        if options.plain:
+            taken = run.take(scope._prefix + name, shape, options.dtype, False, trainable)
+            if taken is not None:
+                return taken
+    return _ask(
+        run,
+        name,
+        shape,
+        dtype,
+        initializer,
+        regularizer,
+        trainable,
+        collections,
+        partitioner,
+        constraint,
+        custom_getter,
+    )
+
+
+def _ask(
+    run: Pass,
+    name: str,
+    shape: Any,
+    dtype: Any,
+    initializer: Any,
+    regularizer: Any,
+    trainable: Any,
+    collections: Any,
+    partitioner: Any,
+    constraint: Any,
+    custom_getter: Any,
+) -> Any:
+    """Return a variable by its name in the current scope; the checks come in R23's order, up to (5)."""
     full = ""
     try:
         scope = run.scope
         if type(name) is not str:
             names.check_string(name, "variable", here())
         full = scope._prefix + name
-        if not names.is_variable_name(full):
+        if not names.is_valid(name, not scope._prefix):
             raise names.invalid(full if name else name, "variable", here())
-        (
-            reuse,
-            dtype_here,
-            initializer_here,
-            regularizer_here,
-            getter_here,
-            partitioner_here,
-            constraint_here,
-        ) = scope._options
+        options = scope._options
         if initializer is None:
-            initializer = initializer_here
+            initializer = options.initializer
         elif type(initializer) is str:
             check_initializer(initializer, f"variable {full!r}")
         elif dtype is not None and is_constant(initializer):
@@ -129,47 +160,32 @@ def get_variable(
         explicit = dtype is not None
         if trainable is not True and trainable is not False:
             trainable = as_trainable(trainable, full)
-        if custom_getter is not None:
-            check_getter(custom_getter)
-            getter_here = custom_getter
-        if explicit:
-            dtype_here = as_dtype(dtype)
-        if regularizer is not None:
-            if not callable(regularizer):
-                raise TypeError(f"the regularizer of {full!r} must be a function, not {regularizer!r}")
-            regularizer_here = regularizer
-        if partitioner is not None:
-            partitioner_here = partitioner
-        if constraint is not None:
-            constraint_here = constraint
-        if getter_here is None and is_plain(
-            dtype_here, initializer, regularizer_here, reuse, trainable, collections
-        ):
-            taken = run.take(full, shape, dtype_here, explicit, GLOBAL_TRAINABLE)
-            if taken is not None:
-                return taken
+        check_getter(custom_getter)
+        getter = options.custom_getter if custom_getter is None else custom_getter
+        dtype = as_dtype(dtype) if explicit else options.dtype
+        if regularizer is None:
+            regularizer = options.regularizer
+        elif not callable(regularizer):
+            raise TypeError(f"the regularizer of {full!r} must be a function, not {regularizer!r}")
         arguments = (
             full,
             shape,
-            dtype_here,
+            dtype,
             initializer,
-            regularizer_here,
-            reuse,
+            regularizer,
+            options.reuse,
             trainable,
             collections,
-            partitioner_here,
-            constraint_here,
+            options.partitioner if partitioner is None else partitioner,
+            options.constraint if constraint is None else constraint,
         )
-        value: jax.Array = (
-            ask_for(run, explicit, *arguments)
-            if getter_here is None
-            else ask_through(run, getter_here, explicit, *arguments)
-        )
+        if getter is not None:
+            return ask_through(run, getter, explicit, *arguments)
+        return ask_for(run, explicit, *arguments)
     except JaxscopeError as error:
         lost = error.code == "no_shape"
         error.add(at=here(), scope=run.describe_scope(), near=near(full, run.entries) if lost else "")
         raise
-    return value
 
 
 def get_local_variable(
@@ -226,19 +242,6 @@ def get_local_variable(
         partitioner=partitioner,
         constraint=constraint,
         custom_getter=custom_getter,
-    )
-
-
-def is_plain(
-    dtype: Any, initializer: Any, regularizer: Any, reuse: Any, trainable: Any, collections: Any
-) -> bool:
-    """Tell whether a request is one for `Pass.take`: of a trainable variable, without anything special."""
-    return (
-        regularizer is None
-        and collections is None
-        and trainable is True
-        and reuse is not True
-        and (callable(initializer) or (initializer is None and dtype is _FLOAT32))
     )
 
 

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope.counts import Node
 from jaxscope.errors import GetterError, InitializerError, InvalidDtypeError, NoPassError, ReuseError
+from jaxscope.initializers import default_for
 from jaxscope.sites import here
 
 
@@ -56,6 +58,18 @@ class Options(NamedTuple):
     custom_getter: Callable[..., Any] | None = None
     partitioner: Any = None
     constraint: Any = None
+    plain: bool = True  # whether no rule has a say in a request that names but a shape and an initializer
+
+    def changed(self, **options: Any) -> "Options":
+        """Return these options with others in the place of some."""
+        new = self._replace(**options)
+        start = new.initializer
+        plain = (
+            new.reuse is not True
+            and new.regularizer is new.custom_getter is None
+            and (callable(start) or (start is None and default_for(new.dtype) is not None))
+        )
+        return new._replace(plain=plain)
 
 
 class Books(Protocol):
@@ -90,13 +104,46 @@ class VariableScope:
         ('a', True)
     """
 
-    __slots__ = ("__weakref__", "_books", "_name", "_options", "_prefix")
+    __slots__ = (
+        "__weakref__",
+        "_books",
+        "_changes",
+        "_id",
+        "_manager",
+        "_mark",
+        "_name",
+        "_named_scope",
+        "_node",
+        "_options",
+        "_parent",
+        "_path",
+        "_prefix",
+    )
 
-    def __init__(self, name: str, options: "Options", books: "weakref.ref[Books]") -> None:
+    def __init__(
+        self,
+        name: str,
+        options: "Options",
+        books: "weakref.ref[Books]",
+        node: Node,
+        parent: "VariableScope | None" = None,
+        manager: Any = None,
+        path: str = "",
+    ) -> None:
         self._name = name
         self._prefix = name + "/" if name else ""
         self._options = options
         self._books = books  # weakly: a scope object that a user keeps must not keep the pass's arrays
+        self._node = node
+        # How it was entered, and what to put back when it is left.
+        self._parent = parent
+        self._manager = manager
+        self._path = path  # of name scopes
+        self._mark: int | None = None  # of the counts, where leaving puts them back
+        self._named_scope: Any = None
+        # For the keys of inner traces.
+        self._id = 0  # stands for the chain of open scopes
+        self._changes = 0  # of the books, while this scope is the current one
 
     @property
     def name(self) -> str:
@@ -197,7 +244,7 @@ class VariableScope:
         self._set(partitioner=partitioner)
 
     def _set(self, **options: Any) -> None:
-        self._options = self._options._replace(**options)
+        self._options = self._options.changed(**options)
         books = self._books()
         if books is not None:
             books.scope_set()

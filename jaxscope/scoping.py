@@ -8,7 +8,6 @@ from typing import Any
 import jax
 
 from jaxscope import compat, names
-from jaxscope.books import Frame
 from jaxscope.errors import (
     GetterError,
     InvalidNameError,
@@ -115,11 +114,21 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run = entered("variable_scope")  # noted by the first request inside, or when the scope is left
         if run.traces.active:
             current("variable_scope")
-        try:
-            return self._enter(run)
-        except JaxscopeError as error:
-            error.add(scope=run.describe_scope())
-            raise
+        own = self._name_or_scope
+        # The short way: nearly all scopes are like this.
+        if type(own) is str and self._given is _NOTHING and own in names.sound:
+            scope = self._enter_named(run, own, own)
+        else:
+            try:
+                scope = self._enter(run)
+            except JaxscopeError as error:
+                error.add(scope=run.describe_scope())
+                raise
+        run.scope = scope
+        run.quiet = True
+        if run.traces.active:
+            run.rekey()
+        return scope
 
     def _enter(self, run: Pass) -> VariableScope:
         given = self._name_or_scope
@@ -141,7 +150,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
             self._check_options("this scope")
             return self._enter_same(run)
         first = not run.name_scopes.path
-        if not names.is_own_name(own, first):
+        if not names.is_valid(own, first):
             raise names.invalid(own, "scope", here(), first=first)
         if self._reuse is not None or self._given:
             self._check_options(own)
@@ -164,12 +173,18 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         check_initializer(self._given.get("initializer"), f"scope {name!r}")
 
     def _enter_named(self, run: Pass, own: str, asked: str) -> VariableScope:
-        parent = run.frame
         outer = run.scope
-        scope = VariableScope(outer._prefix + own, outer._options, outer._books)
-        frame = Frame(parent, scope, parent.node.at(own))
-        run.counts.enter(frame.node)
-        return self._open(run, frame, own, asked)
+        node = outer._node.at(own)
+        scopes = run.name_scopes
+        path = scopes.path
+        scope = VariableScope(outer._prefix + own, outer._options, outer._books, node, outer, self, path)
+        if self._given:
+            self._set_options(scope)
+        run.counts.enter(node)
+        scopes.path = scopes.ask(f"{path}/{asked}" if path else asked, run.entries)
+        scope._named_scope = named_scope = jax.named_scope(own)
+        named_scope.__enter__()
+        return scope
 
     def _enter_default(self, run: Pass, default: str) -> VariableScope:
         if compat.in_derivative_rule():
@@ -180,49 +195,42 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 fix="open the scope by name: the rule repeats a call whose number is not known here",
             )
         run.numbers_scopes = True
-        return self._enter_named(run, run.counts.free_name(run.frame.node, default), default)
+        return self._enter_named(run, run.counts.free_name(run.scope._node, default), default)
 
     def _enter_same(self, run: Pass) -> VariableScope:
-        parent = run.frame
         outer = run.scope
-        scope = VariableScope(outer._name, outer._options, outer._books)
-        return self._open(run, Frame(parent, scope, parent.node), "", None)
+        path = run.name_scopes.path
+        scope = VariableScope(outer._name, outer._options, outer._books, outer._node, outer, self, path)
+        self._set_options(scope)
+        return scope
 
     def _enter_jump(self, run: Pass, target: VariableScope) -> VariableScope:
         run.admit(target)
+        outer, counts, scopes = run.scope, run.counts, run.name_scopes
         # The object may come from an earlier pass: its books are not this one's.
-        scope = VariableScope(target._name, target._options, run.scope._books)
-        root = run.counts.root
-        frame = Frame(run.frame, scope, root.at(target._name) if target._name else root)
+        node = counts.root.at(target._name) if target._name else counts.root
+        scope = VariableScope(target._name, target._options, outer._books, node, outer, self, scopes.path)
+        self._set_options(scope)
         above, _, last = target._name.rpartition("/")
-        mark = run.counts.mark()
-        run.counts.enter(frame.node)
+        mark = counts.mark()
+        counts.enter(node)
         # R22: the count stays where the target's direct parent is open; the root always is.
-        parent_is_open = any(open_.scope._name == above for open_ in run.chain())
-        frame.mark = run.counts.mark() if parent_is_open else mark
-        return self._open(run, frame, last, last or None)
+        parent_is_open = any(open_._name == above for open_ in run.chain())
+        scope._mark = counts.mark() if parent_is_open else mark
+        if last:
+            scopes.path = scopes.ask(names.join(scopes.path, last), run.entries)
+            scope._named_scope = jax.named_scope(last)
+            scope._named_scope.__enter__()
+        return scope
 
-    def _open(self, run: Pass, frame: Frame, own: str, asked: str | None) -> VariableScope:
-        scope = frame.scope
+    def _set_options(self, scope: VariableScope) -> None:
         if self._given:
             options = dict(self._given)
             if "dtype" in options:
                 options["dtype"] = as_dtype(options["dtype"])
             if "custom_getter" in options:
                 options["custom_getter"] = compose(options["custom_getter"], scope.custom_getter)
-            scope._options = scope._options._replace(**options)
-        frame.manager = self
-        frame.requests = run.traces.requests
-        frame.path = run.name_scopes.path
-        if asked is not None:
-            run.name_scopes.path = run.name_scopes.ask(
-                f"{frame.path}/{asked}" if frame.path else asked, run.entries
-            )
-        if own:
-            frame.named_scope = jax.named_scope(own)
-            frame.named_scope.__enter__()
-        run.push(frame, scope)
-        return scope
+            scope._options = scope._options.changed(**options)
 
     def __exit__(
         self,
@@ -233,10 +241,10 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run = running()
         if run is None:
             return  # a generator that was closed after its pass had ended
-        frame = run.frame
-        if frame.requests == run.traces.requests and (error is None or isinstance(error, Exception)):
+        scope = run.scope
+        if run.quiet and (error is None or isinstance(error, Exception)):
             current("variable_scope")
-        if frame.manager is not self:
+        if scope._manager is not self:
             if error is not None:
                 return  # scopes are in disorder already; the error in flight says why
             raise ScopeNestingError(
@@ -244,14 +252,15 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 at=here(),
                 fix="leave scopes in the reverse order of entering; do not yield inside one",
             )
-        if frame.named_scope is not None:
-            frame.named_scope.__exit__(kind, error, traceback)
-        run.name_scopes.path = frame.path
-        if frame.mark is not None:
-            run.counts.undo(frame.mark)
-        elif frame.named_scope is not None:
-            run.counts.leave(frame.node)
-        run.pop()
+        if scope._named_scope is not None:
+            scope._named_scope.__exit__(kind, error, traceback)
+        run.name_scopes.path = scope._path
+        if scope._mark is not None:
+            run.counts.undo(scope._mark)
+        elif scope._named_scope is not None:
+            run.counts.leave(scope._node)
+        assert scope._parent is not None
+        run.scope = scope._parent
         if run.traces.active:
             run.rekey()
 
@@ -316,7 +325,7 @@ def name_scope(name: str | None) -> Generator[str]:
         again = name.endswith("/")
         own = name[:-1] if again else name
         first = again or not before
-        if not names.is_own_name(own, first):
+        if not names.is_valid(own, first):
             raise names.invalid(name, "name scope", here(), first=first)
         path = own if again else scopes.ask(names.join(before, own), run.entries)
     scopes.path = path

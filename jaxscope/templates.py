@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from jaxscope.collections import GraphKeys
+from jaxscope.books import GraphKeys
 from jaxscope.errors import InvalidNameError
 from jaxscope.passes import Pass, current, entered
 from jaxscope.scopes import VariableScope, check_getter

@@ -87,7 +87,6 @@ class Traces:
         "everywhere",
         "id",
         "memory",
-        "requests",
         "state",
     )
 
@@ -97,7 +96,6 @@ class Traces:
         self.everywhere = everywhere or len(memory.places) > Memory.LIMIT
         self.active = self.everywhere or bool(memory.places)
         self.aborted = False
-        self.requests = 0
         self.state = compat.trace_state_function()
         self.current: Any = self.state()
         chain = compat.traces()

@@ -19,9 +19,9 @@ ROWS = [
     "collections recording replaying streams",
     "passes",
     "books initial specs",
-    "counts drawing scopes staging tracing variables",
+    "drawing scopes staging tracing variables",
     "initializers tables",
-    "names random regularizers sites",
+    "counts names random regularizers sites",
     "compat errors values",
 ]
 

@@ -30,7 +30,7 @@ def test_join_is_associative(a: str, b: str, c: str):
     "name", ["w", "W", "0", ".", "a/b", "a//b", "a\\b", "a>b", "a-b", "a_b", "a.b", "..", "w" * 10_000]
 )
 def test_allowed(name: str):
-    assert names.is_variable_name(name)
+    assert names.is_valid(name)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_allowed(name: str):
     ],
 )
 def test_refused(name: str):
-    assert not names.is_variable_name(name)
+    assert not names.is_valid(name)
 
 
 @quick
@@ -65,21 +65,21 @@ def test_refused(name: str):
 def test_variable_names_are_those_of_the_rule(name: str):
     """R7, written once more; in particular nothing beyond ASCII, and no line break at the end."""
     by_rule = re.match(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z", name) is not None and name[-1] != "/"
-    assert names.is_variable_name(name) == by_rule
+    assert names.is_valid(name) == by_rule
 
 
 @quick
 @given(st.text("aZ0_.\\/>-é \n", max_size=5))
 def test_own_names_may_begin_with_more_below_the_first_part(name: str):
     """Where a path is open, an own name's first character may be any of the later ones."""
-    assert names.is_own_name(name, first=True) == names.is_variable_name(name)
-    assert names.is_own_name(name, first=False) == names.is_variable_name("a" + name) * bool(name)
+    assert names.is_valid(name, first=True) == names.is_valid(name)
+    assert names.is_valid(name, first=False) == names.is_valid("a" + name) * bool(name)
 
 
 @quick
 @given(st.text("aé/ _\n", max_size=6))
 def test_the_complaint_points_at_the_first_wrong_character(name: str):
-    if names.is_variable_name(name):
+    if names.is_valid(name):
         return
     message = str(names.invalid(name, "variable", ""))
     found = re.search(r": character (\d+) is ", message)
@@ -88,7 +88,7 @@ def test_the_complaint_points_at_the_first_wrong_character(name: str):
     else:
         at = int(found[1]) - 1
         assert name[at] in ("aé/ _\n" if at == 0 else "é \n")
-        assert all(names.is_own_name(one, first=False) for one in name[1:at].replace("/", ""))
+        assert all(names.is_valid(one, first=False) for one in name[1:at].replace("/", ""))
 
 
 def test_long_names_are_shortened_in_messages():
