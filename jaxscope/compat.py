@@ -48,6 +48,7 @@ _WRITE_LOSERS: dict[Any, str] = {
     inspect.getfile(inspect.unwrap(jax.shard_map)): "jax.shard_map",
     inspect.getfile(custom_batching.custom_vmap): "a function with a custom batching rule",
 }
+_LOSERS_FILES = frozenset(key if isinstance(key, str) else key.co_filename for key in _WRITE_LOSERS)
 _LOOPS = frozenset(map(_code, (lax.scan, lax.while_loop, lax.fori_loop, lax.map, lax.associative_scan)))
 
 
@@ -121,9 +122,10 @@ def loops_open(stop: Any) -> int:
 def loses_writes(stop: Any) -> str | None:
     """Return the transform between here and `stop` in which JAX loses, repeats or refuses a write."""
     for frame in _frames(stop):
-        found = _WRITE_LOSERS.get(frame.f_code) or _WRITE_LOSERS.get(frame.f_code.co_filename)
-        if found is not None:
-            return found
+        if (file := frame.f_code.co_filename) in _LOSERS_FILES:
+            found = _WRITE_LOSERS.get(frame.f_code) or _WRITE_LOSERS.get(file)
+            if found is not None:
+                return found
     return None
 
 

@@ -52,7 +52,7 @@ def constant(name: str, value: Any, site: Site) -> Any:
         ) from None
 
 
-_default_for = functools.lru_cache(maxsize=256)(initializers.default_for)
+default_for = functools.lru_cache(maxsize=256)(initializers.default_for)
 
 
 def resolve(
@@ -83,7 +83,7 @@ def resolve(
                 fix="pass a shape, or a constant as initializer to take the shape from; to get a variable "
                 "that exists, open its scope with reuse=True",
             )
-        initializer = _default_for(dtype)
+        initializer = default_for(dtype)
         if initializer is None:
             raise InitializerError(
                 f"there is no default initializer for {dtype}, the dtype of {name!r}",

@@ -114,7 +114,7 @@ class _Recorder(_Lifted, Recording):
                 entry.constraint,
                 entry.site,
                 entry.asked,
-                regularizer is entry.asked[6] is None
+                regularizer is entry.asked[6] is entry.sharding is entry.constraint is None
                 and entry.asked[4] is not True
                 and not is_constant(entry.asked[2]),
             )

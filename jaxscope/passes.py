@@ -19,7 +19,7 @@ from jaxscope.errors import (
 )
 from jaxscope.random import words_for
 from jaxscope.scopes import Options, VariableScope
-from jaxscope.sites import here
+from jaxscope.sites import Site, here
 from jaxscope.tracing import Memory, Traces, retire_neutral
 
 
@@ -68,7 +68,16 @@ class Pass:
 
     # --- the two kinds of pass differ in these -------------------------------------------------
 
-    def take(self, name: str, shape: Any, dtype: Any, explicit: bool, trainable: bool) -> jax.Array | None:
+    def take(
+        self,
+        name: str,
+        shape: Any,
+        dtype: Any,
+        explicit: bool,
+        initializer: Any,
+        trainable: bool,
+        site: Site | None = None,
+    ) -> jax.Array | None:
         """Return a variable that is asked for plainly, if no rule has a say in it; else None.
 
         Args:
@@ -76,7 +85,9 @@ class Pass:
             shape: As the user gave it.
             dtype: The call's or the scope's.
             explicit: Whether the call itself gave the dtype.
+            initializer: A callable, or None for the default of the dtype.
             trainable: Whether the value belongs to what gradients are taken of.
+            site: Where it is asked for, if the user's line is not on the stack.
         """
         return None
 
@@ -90,11 +101,14 @@ class Pass:
         self._set_value(entry, explicit)
         if entry.regularizer is not None:
             self._regularize(entry)
+        self._enter(entry)
+        return entry.value
+
+    def _enter(self, entry: Entry) -> None:
         self.entries[entry.name] = entry
         if self.traces.active:
             self._digest ^= hash(entry.name)
             self.rekey()
-        return entry.value
 
     def _set_value(self, entry: Entry, explicit: bool) -> None:
         raise NotImplementedError

@@ -59,7 +59,9 @@ class Request(NamedTuple):
         if getter is not None:
             return ask_through(run, getter, self.explicit, name, *self.asked)
         if self.plain:
-            taken = run.take(name, self.shape, self.dtype, self.explicit, self.trainable)
+            taken = run.take(
+                name, self.shape, self.dtype, self.explicit, self.initializer, self.trainable, self.site
+            )
             if taken is not None:
                 return taken
         # Specs show the line in the block, not the block's call.

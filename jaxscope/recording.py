@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jax import core
 
 from jaxscope import drawing
-from jaxscope.books import Entry
+from jaxscope.books import GLOBAL, GLOBAL_TRAINABLE, Entry
 from jaxscope.errors import InitializerError
-from jaxscope.initial import WithoutArguments
+from jaxscope.initial import WithoutArguments, default_for, known_shape
 from jaxscope.passes import Pass
+from jaxscope.sites import Site, here
 from jaxscope.specs import FROM_INPUTS, VariableSpec
 
 
@@ -43,15 +44,14 @@ class _Spares:
     MOST = 64
 
     def __init__(self) -> None:
-        self._made = 0
+        self._count = 1
         self._spare: list[jax.Array] = []
 
     def take(self, shape: Any, dtype: Any) -> jax.Array:
         """Return one that was not given out before."""
         if not self._spare:
-            count = min(max(self._made, 1), self.MOST)
-            self._spare = _placeholders(shape, dtype, count)
-            self._made += count
+            self._spare = _placeholders(shape, dtype, self._count)
+            self._count = min(4 * self._count, self.MOST)
         return self._spare.pop()
 
 
@@ -61,6 +61,7 @@ class Recording(Pass):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._spares: dict[Any, _Spares] = {}  # for the trace that the pass begins in
+        self._checked: dict[Any, Any] = {}  # the initializers that were checked for a shape and a dtype
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function; afterwards there are but specs, and nothing that keeps its trace alive."""
@@ -74,6 +75,35 @@ class Recording(Pass):
             for entry in self.entries.values():
                 if not entry.grouped:
                     entry.value = entry.held = entry.loss = None
+
+    def take(
+        self,
+        name: str,
+        shape: Any,
+        dtype: Any,
+        explicit: bool,
+        initializer: Any,
+        trainable: bool,
+        site: Site | None = None,
+    ) -> jax.Array | None:
+        if name in self.entries or self.groups or self.creators or self.frozen or self.assuming:
+            return None
+        known = known_shape(shape)
+        start = default_for(dtype) if initializer is None else initializer
+        if known is None or (id(start), known, dtype) not in self._checked:
+            return None
+        entry = Entry(
+            name, known, dtype, trainable, GLOBAL_TRAINABLE if trainable else GLOBAL, site or here(1)
+        )
+        entry.initializer = start
+        options = self.scope._options
+        if options.partitioner is not None:
+            entry.sharding = options.partitioner
+        if options.constraint is not None:
+            entry.constraint = options.constraint
+        made = self._place(entry)
+        self._enter(entry)
+        return made
 
     def _set_value(self, entry: Entry, explicit: bool) -> None:
         initializer = entry.initializer
@@ -99,6 +129,7 @@ class Recording(Pass):
                 entry.initializer = FROM_INPUTS
         elif callable(initializer):
             drawing.check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
+            self._checked[id(initializer), entry.shape, entry.dtype] = initializer
         self._place(entry)
 
     def make(self, entry: Entry, explicit: bool) -> Any:

@@ -20,7 +20,7 @@ from jaxscope.errors import (
 )
 from jaxscope.initial import WithoutArguments, known_shape
 from jaxscope.passes import Pass, fits
-from jaxscope.sites import here
+from jaxscope.sites import Site, here
 from jaxscope.specs import VariableSpec
 from jaxscope.tracing import Memory
 from jaxscope.variables import Variables
@@ -79,7 +79,16 @@ class Replaying(Pass):
             kind in _NO_VALUES or not hasattr(kind, "shape") for kind in kinds
         )
 
-    def take(self, name: str, shape: Any, dtype: Any, explicit: bool, trainable: bool) -> jax.Array | None:
+    def take(
+        self,
+        name: str,
+        shape: Any,
+        dtype: Any,
+        explicit: bool,
+        initializer: Any,
+        trainable: bool,
+        site: Site | None = None,
+    ) -> jax.Array | None:
         value = self.given.get(name)
         if value is None or name in self.entries:  # not given, or not new
             return None
@@ -89,11 +98,9 @@ class Replaying(Pass):
         if known is None or known != value.shape or (explicit and dtype != value.dtype):
             return None
         kept_in = GLOBAL_TRAINABLE if trainable else GLOBAL
-        entry = self.entries[name] = Entry(name, known, dtype, trainable, kept_in, None)
+        entry = Entry(name, known, dtype, trainable, kept_in, None)
         entry.value = value
-        if self.traces.active:
-            self._digest ^= hash(name)
-            self.rekey()
+        self._enter(entry)
         return value
 
     def read(self, entry: Entry) -> Any:

@@ -101,14 +101,15 @@ def get_variable(
     if (
         type(name) is str
         and name in names.sound
-        and dtype is regularizer is collections is custom_getter is None
+        and dtype is regularizer is collections is partitioner is constraint is custom_getter is None
         and (initializer is None or callable(initializer))
         and (trainable is True or trainable is False)
     ):
         scope = run.scope
         options = scope._options
         if options.plain:
-            taken = run.take(scope._prefix + name, shape, options.dtype, False, trainable)
+            start = options.initializer if initializer is None else initializer
+            taken = run.take(scope._prefix + name, shape, options.dtype, False, start, trainable)
             if taken is not None:
                 return taken
     return _ask(
@@ -420,7 +421,7 @@ def set_variable(name: str, value: Any) -> None:
             fix="make it with trainable=False, or change it outside: variables.replace({...})",
         )
     try:
-        new = jnp.asarray(as_constant(value))
+        new = value if isinstance(value, jax.Array) else jnp.asarray(as_constant(value))
     except InitializerError:
         raise StateError(
             f"variable {full!r} is set to {type(value).__name__}, which is no array",

@@ -174,13 +174,14 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
 
     def _enter_named(self, run: Pass, own: str, asked: str) -> VariableScope:
         outer = run.scope
-        node = outer._node.at(own)
+        node = outer._node.children.get(own) or outer._node.at(own)
         scopes = run.name_scopes
         path = scopes.path
         scope = VariableScope(outer._prefix + own, outer._options, outer._books, node, outer, self, path)
         if self._given:
             self._set_options(scope)
-        run.counts.enter(node)
+        if not node.entered:
+            run.counts.enter(node)
         scopes.path = scopes.ask(f"{path}/{asked}" if path else asked, run.entries)
         scope._named_scope = named_scope = jax.named_scope(own)
         named_scope.__enter__()
@@ -257,7 +258,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run.name_scopes.path = scope._path
         if scope._mark is not None:
             run.counts.undo(scope._mark)
-        elif scope._named_scope is not None:
+        elif scope._named_scope is not None and scope._node.children:
             run.counts.leave(scope._node)
         assert scope._parent is not None
         run.scope = scope._parent
