@@ -57,6 +57,9 @@ class Entry:
     """
 
     # Defaults of the class: an entry is made for each variable of each trace, and most set few of them.
+    trainable = True
+    collections = GLOBAL_TRAINABLE
+    site: Any = None
     by_get = True
     stacked = False  # whether the value is cut out of one for many layers
     grouped = False  # whether it is a group's, be it of one layer or of all
@@ -70,21 +73,15 @@ class Entry:
     held: Any = None
     loss: Any = None
 
-    def __init__(
-        self,
-        name: str,
-        shape: Any,
-        dtype: Any,
-        trainable: bool,
-        collections: tuple[str, ...],
-        site: Site | None,
-    ) -> None:
+    def __init__(self, name: str, shape: Any, dtype: Any) -> None:
         self.name = name
         self.shape = shape
         self.dtype = dtype
-        self.trainable = trainable
+
+    def keep_in(self, collections: tuple[str, ...], *, trainable: bool) -> None:
+        """Set the collections that it is in, and whether it is trainable."""
         self.collections = collections
-        self.site: Any = site
+        self.trainable = trainable
 
     def __str__(self) -> str:
         return f"{tables.describe(self.value)}  {self.site}"

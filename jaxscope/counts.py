@@ -7,14 +7,14 @@ from typing import Protocol
 class Node:
     """One scope of the tree: whether it was entered since an enclosing scope was last left."""
 
-    __slots__ = ("children", "digest", "entered", "own", "parent")
+    # Defaults of the class: a node is made for each scope of each trace.
+    entered = False
+    children: "dict[str, Node]" = {}  # noqa: RUF012 - most have none; `at` gives a node its own before it adds
+    digest = 0  # of the entered scopes below this one
 
     def __init__(self, own: str, parent: "Node | None") -> None:
         self.own = own
         self.parent = parent
-        self.entered = False
-        self.children = _NONE
-        self.digest = 0  # of the entered scopes below this one
 
     @property
     def name(self) -> str:
@@ -28,7 +28,7 @@ class Node:
         if found is not None:
             return found
         if "/" not in path:
-            if self.children is _NONE:
+            if not self.children:
                 self.children = {}
             found = self.children[path] = Node(path, self)
             return found
@@ -43,9 +43,6 @@ class Node:
             if child.entered:
                 yield child.name
             yield from child.entered_below()
-
-
-_NONE: dict[str, Node] = {}  # the children of most scopes; never added to
 
 
 class Counts:
@@ -83,7 +80,7 @@ class Counts:
         """Set all counts below a scope to zero (R21)."""
         if node.children:
             self._journal.append((node, node.children, node.digest))
-            node.children = _NONE
+            node.children = {}
             if node.digest:
                 _spread(node, node.digest, itself=True)
 

@@ -86,10 +86,9 @@ def through_creators(
             entry.name if entry.by_get else _own_name(run, kwargs.get("name")),
             kwargs.get("shape", entry.shape),
             kwargs.get("dtype", entry.dtype),
-            trainable,
-            collections_of(kwargs.get("collections"), trainable),
-            entry.site,
         )
+        new.keep_in(collections_of(kwargs.get("collections"), trainable), trainable=trainable)
+        new.site = entry.site
         new.by_get = entry.by_get
         new.initializer = kwargs.get("initial_value", entry.initializer)
         new.regularizer = kwargs.get("regularizer")
@@ -221,7 +220,9 @@ def Variable(  # noqa: N802 - TF1's name
                 else np.asarray(value, as_dtype(dtype))
             )
         shape, asked = value.shape, value.dtype
-    entry = Entry(own, shape, asked, trainable, collections_of(collections, trainable), site)
+    entry = Entry(own, shape, asked)
+    entry.keep_in(collections_of(collections, trainable), trainable=trainable)
+    entry.site = site
     entry.by_get = False
     entry.initializer, entry.regularizer, entry.constraint = value, regularizer, constraint
     check_new(run, entry)

@@ -62,6 +62,7 @@ class _Lifted(Pass):
         for path in surroundings.entered:
             self.counts.enter(self.counts.root.at(path))
         self.streams = () if stream is None else (stream,)
+        self.careful += 1
         self.thread = None  # every request is checked: see `check_open`
         self.name_scopes = self.asked = CountedScopes()
 

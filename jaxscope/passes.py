@@ -51,6 +51,7 @@ class Pass:
         self.counts = Counts(tracked=self.traces.active)
         self.name_scopes = NameScopes()
         self.scope = VariableScope("", Options(), weakref.ref(self), self.counts.root)
+        self.careful = 0  # the number of reasons for which all requests take the long way
         self.quiet = True  # whether no request was made since a scope was last entered
         self.creators: tuple[Callable[..., Any], ...] = ()
         self.templates: dict[Any, Any] = {}  # what the pass knows of each, in order of learning
@@ -60,7 +61,7 @@ class Pass:
         self.version = 0  # counts what no digest covers
         self._digest = 0
         self.ended = False
-        self.owner = get_ident()
+        self.owner: int | None = get_ident()
         # Whose requests need no look; none's where the pass has ended, or is one of a block that is lifted.
         self.thread: int | None = self.owner
         self._numbers: dict[Any, int] = {}
@@ -107,8 +108,11 @@ class Pass:
     def _enter(self, entry: Entry) -> None:
         self.entries[entry.name] = entry
         if self.traces.active:
-            self._digest ^= hash(entry.name)
-            self.rekey()
+            self._note(entry.name)
+
+    def _note(self, name: str) -> None:
+        self._digest ^= hash(name)
+        self.rekey()
 
     def _set_value(self, entry: Entry, explicit: bool) -> None:
         raise NotImplementedError
@@ -277,6 +281,7 @@ class Pass:
 
     def add_group(self, group: "Group") -> None:
         """Enter the variables of many layers into the books at once."""
+        self.careful += 1  # for good: its entries stay
         group.position = len(self.entries)
         self.groups[group.pattern] = group
         self.changed()
@@ -359,7 +364,7 @@ class Pass:
                     self.scope._named_scope.__exit__(None, None, None)
                 self.scope = self.scope._parent
             self.ended = True
-            self.thread = None
+            self.owner = self.thread = None
             self._kept.clear()  # among it streams, whose keys may be traced
             _current.reset(token)
 
@@ -448,4 +453,4 @@ def entered(what: str) -> Pass:
 def running() -> Pass | None:
     """Return the pass that is running here, or None."""
     run = _current.get()
-    return run if run is not None and not run.ended and get_ident() == run.owner else None
+    return run if run is not None and get_ident() == run.owner else None

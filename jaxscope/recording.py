@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import core
 
 from jaxscope import drawing
-from jaxscope.books import GLOBAL, GLOBAL_TRAINABLE, Entry
+from jaxscope.books import GLOBAL, Entry
 from jaxscope.errors import InitializerError
 from jaxscope.initial import WithoutArguments, default_for, known_shape
 from jaxscope.passes import Pass
@@ -86,15 +86,16 @@ class Recording(Pass):
         trainable: bool,
         site: Site | None = None,
     ) -> jax.Array | None:
-        if name in self.entries or self.groups or self.creators or self.frozen or self.assuming:
+        if self.careful or name in self.entries:
             return None
         known = known_shape(shape)
         start = default_for(dtype) if initializer is None else initializer
         if known is None or (id(start), known, dtype) not in self._checked:
             return None
-        entry = Entry(
-            name, known, dtype, trainable, GLOBAL_TRAINABLE if trainable else GLOBAL, site or here(1)
-        )
+        entry = Entry(name, known, dtype)
+        if not trainable:
+            entry.keep_in(GLOBAL, trainable=False)
+        entry.site = site or here(1)
         entry.initializer = start
         options = self.scope._options
         if options.partitioner is not None:

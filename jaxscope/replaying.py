@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope import tables
-from jaxscope.books import GLOBAL, GLOBAL_TRAINABLE, Entry
+from jaxscope.books import GLOBAL, Entry
 from jaxscope.errors import (
     DtypeMismatchError,
     ShapeMismatchError,
@@ -74,10 +74,12 @@ class Replaying(Pass):
                 at = name if name in self.given else (self.place_in_stack(name) or ("",))[0]
                 if at in self.given and at not in self._refs:
                     self._refs[at] = jax.new_ref(self.given[at])
-        # Whether each request takes the long way, which notes sites, reads references and checks values.
-        self._careful = bool(self.sites or self._refs) or any(
-            kind in _NO_VALUES or not hasattr(kind, "shape") for kind in kinds
-        )
+        if (
+            self.sites
+            or self._refs
+            or any(kind in _NO_VALUES or not hasattr(kind, "shape") for kind in kinds)
+        ):
+            self.careful += 1
 
     def take(
         self,
@@ -90,17 +92,17 @@ class Replaying(Pass):
         site: Site | None = None,
     ) -> jax.Array | None:
         value = self.given.get(name)
-        if value is None or name in self.entries:  # not given, or not new
-            return None
-        if self._careful or self.groups or self.creators or self.frozen:
+        if value is None or self.careful or name in self.entries:
             return None
         known = known_shape(shape)
         if known is None or known != value.shape or (explicit and dtype != value.dtype):
             return None
-        kept_in = GLOBAL_TRAINABLE if trainable else GLOBAL
-        entry = Entry(name, known, dtype, trainable, kept_in, None)
+        entry = self.entries[name] = Entry(name, known, dtype)
         entry.value = value
-        self._enter(entry)
+        if not trainable:
+            entry.keep_in(GLOBAL, trainable=False)
+        if self.traces.active:
+            self._note(name)
         return value
 
     def read(self, entry: Entry) -> Any:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxscope import compat, names, tables
-from jaxscope.books import GLOBAL_TRAINABLE, Entry, GraphKeys
+from jaxscope.books import Entry, GraphKeys
 from jaxscope.creating import as_trainable, check_new, collections_of, through_creators
 from jaxscope.errors import (
     DtypeMismatchError,
@@ -98,20 +98,25 @@ def get_variable(
     """
     run = current("get_variable")
     # The short way: nearly all requests are like this, and each trace of a model makes all of them.
+    scope = run.scope
+    options = scope._options
     if (
-        type(name) is str
+        options.plain
+        and type(name) is str
         and name in names.sound
-        and dtype is regularizer is collections is partitioner is constraint is custom_getter is None
         and (initializer is None or callable(initializer))
         and (trainable is True or trainable is False)
+        and dtype is None
+        and regularizer is None
+        and collections is None
+        and partitioner is None
+        and constraint is None
+        and custom_getter is None
     ):
-        scope = run.scope
-        options = scope._options
-        if options.plain:
-            start = options.initializer if initializer is None else initializer
-            taken = run.take(scope._prefix + name, shape, options.dtype, False, start, trainable)
-            if taken is not None:
-                return taken
+        start = options.initializer if initializer is None else initializer
+        taken = run.take(scope._prefix + name, shape, options.dtype, False, start, trainable)
+        if taken is not None:
+            return taken
     return _ask(
         run,
         name,
@@ -313,10 +318,10 @@ def ask_for(
     if site is None and run.sites:
         site = here(2)
     start, full_shape, full_dtype = resolve(name, initializer, shape, dtype, explicit, site)
-    kept_in = (
-        GLOBAL_TRAINABLE if collections is None and trainable else collections_of(collections, trainable)
-    )
-    entry = Entry(name, full_shape, full_dtype, trainable, kept_in, site)
+    entry = Entry(name, full_shape, full_dtype)
+    if collections is not None or not trainable:
+        entry.keep_in(collections_of(collections, trainable), trainable=trainable)
+    entry.site = site
     entry.initializer = start
     if regularizer is not None:
         entry.regularizer = regularizer

@@ -104,21 +104,11 @@ class VariableScope:
         ('a', True)
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_books",
-        "_changes",
-        "_id",
-        "_manager",
-        "_mark",
-        "_name",
-        "_named_scope",
-        "_node",
-        "_options",
-        "_parent",
-        "_path",
-        "_prefix",
-    )
+    # Defaults of the class: an object is made for each entry in each trace.
+    _mark: int | None = None  # of the counts, where leaving puts them back
+    _named_scope: Any = None  # to be left with this scope
+    _id = 0  # stands for the chain of open scopes in the keys of inner traces
+    _changes = 0  # of the books, while this scope is the current one
 
     def __init__(
         self,
@@ -139,11 +129,6 @@ class VariableScope:
         self._parent = parent
         self._manager = manager
         self._path = path  # of name scopes
-        self._mark: int | None = None  # of the counts, where leaving puts them back
-        self._named_scope: Any = None
-        # For the keys of inner traces.
-        self._id = 0  # stands for the chain of open scopes
-        self._changes = 0  # of the books, while this scope is the current one
 
     @property
     def name(self) -> str:

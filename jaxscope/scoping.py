@@ -93,8 +93,13 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         self._reuse = reuse
         self._given = _NOTHING  # the options that replace inherited ones
         if not (
-            initializer is regularizer is dtype is custom_getter is partitioner is constraint is None
+            initializer is None
+            and regularizer is None
+            and dtype is None
+            and custom_getter is None
             and reuse is None
+            and partitioner is None
+            and constraint is None
         ):
             options: dict[str, Any] = {
                 "reuse": reuse or None,
@@ -112,7 +117,8 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
 
     def __enter__(self) -> VariableScope:
         run = entered("variable_scope")  # noted by the first request inside, or when the scope is left
-        if run.traces.active:
+        active = run.traces.active
+        if active:
             current("variable_scope")
         own = self._name_or_scope
         # The short way: nearly all scopes are like this.
@@ -126,7 +132,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 raise
         run.scope = scope
         run.quiet = True
-        if run.traces.active:
+        if active:
             run.rekey()
         return scope
 
@@ -174,7 +180,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
 
     def _enter_named(self, run: Pass, own: str, asked: str) -> VariableScope:
         outer = run.scope
-        node = outer._node.children.get(own) or outer._node.at(own)
+        node = outer._node.at(own)
         scopes = run.name_scopes
         path = scopes.path
         scope = VariableScope(outer._prefix + own, outer._options, outer._books, node, outer, self, path)
@@ -379,12 +385,14 @@ def variable_creator_scope(creator: Callable[..., Any]) -> Generator[None]:
         )
     before = run.creators
     run.creators = (creator, *before)
+    run.careful += 1
     if run.traces.active:
         run.rekey()
     try:
         yield
     finally:
         run.creators = before
+        run.careful -= 1
         if run.traces.active:
             run.rekey()
 

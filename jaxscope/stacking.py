@@ -65,14 +65,9 @@ class _GroupEntry(Entry):
     grouped = True
 
     def __init__(self, group: Group, request: Request, scope: str, shape: tuple[int, ...]) -> None:
-        super().__init__(
-            f"{scope}/{request.name}",
-            shape,
-            request.dtype,
-            request.trainable,
-            request.collections,
-            request.site,
-        )
+        super().__init__(f"{scope}/{request.name}", shape, request.dtype)
+        self.keep_in(request.collections, trainable=request.trainable)
+        self.site = request.site
         self.initializer = request.initializer
         self.constraint = request.constraint
         self.sharding = request.partitioner

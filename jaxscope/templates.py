@@ -69,11 +69,13 @@ class Template(Generic[P, R]):
 
     def _call_again(self, run: Pass, scope: VariableScope, *args: P.args, **kwargs: P.kwargs) -> R:
         frozen, run.frozen = run.frozen, True
+        run.careful += 1
         try:
             with variable_scope(scope, reuse=True):
                 return self._function(*args, **kwargs)
         finally:
             run.frozen = frozen
+            run.careful -= 1
 
     def _new_scope(self) -> variable_scope:
         return variable_scope(self._unique_name, self._name, custom_getter=self._custom_getter)
