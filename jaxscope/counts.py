@@ -1,115 +1,127 @@
 """Which scopes were entered, so that default names are numbered: a tree that can be put back."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 
-class Node:
+class _Node:
     """One scope of the tree: whether it was entered since an enclosing scope was last left."""
 
-    # Defaults of the class: a node is made for each scope of each trace.
-    entered = False
-    children: "dict[str, Node]" = {}  # noqa: RUF012 - most have none; `at` gives a node its own before it adds
-    digest = 0  # of the entered scopes below this one
+    __slots__ = ("children", "digest", "entered", "name", "parent")
 
-    def __init__(self, own: str, parent: "Node | None") -> None:
-        self.own = own
+    def __init__(self, name: str, parent: "_Node | None") -> None:
+        self.name = name
         self.parent = parent
+        self.entered = False
+        self.children: dict[str, _Node] = {}
+        self.digest = 0  # of the entered scopes below this one
 
-    @property
-    def name(self) -> str:
-        """The full name."""
-        above = self.parent.name if self.parent is not None else ""
-        return f"{above}/{self.own}" if above else self.own
-
-    def at(self, path: str) -> "Node":
+    def at(self, path: str) -> "_Node":
         """Return the node at `path` (parts joined by slashes) below this one."""
-        found = self.children.get(path)
-        if found is not None:
-            return found
-        if "/" not in path:
-            if not self.children:
-                self.children = {}
-            found = self.children[path] = Node(path, self)
-            return found
         node = self
         for part in path.split("/"):
-            node = node.at(part)
+            below = node.children.get(part)
+            if below is None:
+                name = f"{node.name}/{part}" if node.name else part
+                below = node.children[part] = _Node(name, node)
+            node = below
         return node
 
-    def entered_below(self) -> Iterator[str]:
-        """Yield the full names of the scopes below this one that count as entered."""
-        for child in self.children.values():
-            if child.entered:
-                yield child.name
-            yield from child.entered_below()
+    def spread(self, change: int) -> None:
+        """Change the digests of this scope and of those around it."""
+        node: _Node | None = self
+        while node is not None:
+            node.digest ^= change
+            node = node.parent
 
 
 class Counts:
     """The table of the scopes entered in one pass.
 
     TF1 counts entries, but rules R20 to R22 only ask whether a count is zero, so one bit a scope is
-    enough. Every change is journaled, so that the table can be put back as it was (R22, R52).
+    enough. What happens is but logged, and worked into the table when somebody asks for a count, which
+    in most passes nobody does. Every change can be taken back (R22, R52).
+
+    Attributes:
+        log: The full name of each scope that was entered; and with a slash at its end, of each that was left.
     """
 
-    __slots__ = ("_journal", "_tracked", "root")
+    __slots__ = ("_changes", "_root", "log")
 
-    def __init__(self, *, tracked: bool) -> None:
-        self.root = Node("", None)
-        self._tracked = tracked  # whether `digest` is asked for: it costs a little at each change
-        self._journal: list[Node | tuple[Node, dict[str, Node], int]] = []
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self._root = _Node("", None)
+        # What each line of the log, as far as it was worked in, has changed.
+        self._changes: list[_Node | tuple[_Node, dict[str, _Node], int] | None] = []
 
     @property
     def digest(self) -> int:
         """A number that is equal for equal tables."""
-        return self.root.digest
+        return self._table().digest
 
     def mark(self) -> int:
         """Return a mark to go back to."""
-        return len(self._journal)
+        return len(self.log)
 
-    def enter(self, node: Node) -> None:
+    def enter(self, name: str) -> None:
         """Add one to a scope's count (R21)."""
-        if not node.entered:
-            node.entered = True
-            self._journal.append(node)
-            if self._tracked:
-                _spread(node, hash(("entered", node.name)))
-
-    def leave(self, node: Node) -> None:
-        """Set all counts below a scope to zero (R21)."""
-        if node.children:
-            self._journal.append((node, node.children, node.digest))
-            node.children = {}
-            if node.digest:
-                _spread(node, node.digest, itself=True)
+        self.log.append(name)
 
     def undo(self, mark: int) -> None:
         """Put the table back as it was when `mark` was taken."""
-        while len(self._journal) > mark:
-            change = self._journal.pop()
-            if isinstance(change, Node):
+        del self.log[mark:]
+        while len(self._changes) > mark:
+            change = self._changes.pop()
+            if isinstance(change, _Node):
                 change.entered = False
-                if self._tracked:
-                    _spread(change, hash(("entered", change.name)))
-            else:
+                cast(_Node, change.parent).spread(hash(("entered", change.name)))
+            elif change is not None:
                 node, node.children, digest = change
-                _spread(node, node.digest ^ digest, itself=True)
+                node.spread(node.digest ^ digest)
 
-    def free_name(self, parent: Node, default: str) -> str:
-        """Return `default`, or the first of `default_1`, `default_2`, ... whose count is zero (R20)."""
+    def free_name(self, prefix: str, default: str) -> str:
+        """Return `default`, or the first of `default_1`, `default_2`, ... whose count is zero (R20).
+
+        Args:
+            prefix: What full names in the scope begin with.
+            default: The own name that is asked for.
+        """
+        table = self._table()
         number, name = 0, default
-        while parent.at(name).entered:
+        while table.at(prefix + name).entered:
             number += 1
             name = f"{default}_{number}"
         return name
 
+    def entered_below(self, name: str) -> list[str]:
+        """Return the full names of the scopes below one (`""` is the root) that count as entered."""
+        table = self._table()
+        return list(_entered_below(table.at(name) if name else table))
 
-def _spread(node: Node, change: int, *, itself: bool = False) -> None:
-    above = node if itself else node.parent
-    while above is not None:
-        above.digest ^= change
-        above = above.parent
+    def _table(self) -> _Node:
+        """Work in what was logged, and return the root."""
+        root = self._root
+        for event in self.log[len(self._changes) :]:
+            node = root.at(event.removesuffix("/"))
+            if event[-1] != "/":
+                self._changes.append(None if node.entered else node)
+                if not node.entered:
+                    node.entered = True
+                    cast(_Node, node.parent).spread(hash(("entered", event)))
+            elif node.children:  # R21: all counts below a scope that is left are zero
+                self._changes.append((node, node.children, node.digest))
+                node.children = {}
+                node.spread(node.digest)
+            else:
+                self._changes.append(None)
+        return root
+
+
+def _entered_below(node: _Node) -> Iterator[str]:
+    for child in node.children.values():
+        if child.entered:
+            yield child.name
+        yield from _entered_below(child)
 
 
 class Named(Protocol):

@@ -112,7 +112,7 @@ class _Layers(Generic[P, R]):
                     recipe.enter(run)
             return
         for index in range(self._length):
-            run.counts.enter(run.scope._node.at(self._scope(index)))
+            run.counts.enter(run.scope._prefix + self._scope(index))
         run.skipped_scopes = True
 
     def _at_once(self, run: Pass, group: Group, recipe: Recipe) -> bool:

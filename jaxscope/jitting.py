@@ -68,7 +68,7 @@ class Jitted(Generic[P, R]):
     def _ask(self, run: Pass, recipe: Recipe) -> list[Any] | None:
         """Return the variables of the block in the current scope; None where it has to run as it is."""
         prefix = run.scope._prefix
-        if recipe.has_getters or (recipe.numbers_scopes and run.scope._node.children):
+        if recipe.has_getters or (recipe.numbers_scopes and run.counts.entered_below(run.scope._name)):
             return None
         new = [prefix + request.name for request in recipe.requests]
         if run.groups or any(name in run.entries for name in new):

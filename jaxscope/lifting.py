@@ -60,7 +60,7 @@ class _Lifted(Pass):
         """Take over what is inherited from the place of the call."""
         self.scope._options = surroundings.options
         for path in surroundings.entered:
-            self.counts.enter(self.counts.root.at(path))
+            self.counts.enter(path)
         self.streams = () if stream is None else (stream,)
         self.careful += 1
         self.thread = None  # every request is checked: see `check_open`
@@ -128,7 +128,7 @@ class _Recorder(_Lifted, Recording):
             self.requests,
             self.taken,
             tuple(self.writes),
-            list(self.counts.root.entered_below()),
+            self.counts.entered_below(""),
             tuple(self.asked.asks),
             result,
             numbers_scopes=self.numbers_scopes,
@@ -362,9 +362,10 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
     """
     run = current("lift")
     lifted = Block(block)
-    node = run.scope._node
-    entered = tuple(path.removeprefix(run.scope._prefix) for path in node.entered_below())
-    surroundings = Surroundings.of(run)._replace(entered=entered)
+    entered = run.counts.entered_below(run.scope._name)
+    surroundings = Surroundings.of(run)._replace(
+        entered=tuple(path.removeprefix(run.scope._prefix) for path in entered)
+    )
     call = Call(args, kwargs)
     try:
         recipe = lifted.recipe(run, call, surroundings)

@@ -48,9 +48,9 @@ class Pass:
         self.entries: dict[str, Entry] = {}
         self.groups: dict[str, Group] = {}  # by pattern; their entries are not made yet
         self.added: list[Added] = []
-        self.counts = Counts(tracked=self.traces.active)
+        self.counts = Counts()
         self.name_scopes = NameScopes()
-        self.scope = VariableScope("", Options(), weakref.ref(self), self.counts.root)
+        self.scope = VariableScope("", Options(), weakref.ref(self))
         self.careful = 0  # the number of reasons for which all requests take the long way
         self.quiet = True  # whether no request was made since a scope was last entered
         self.creators: tuple[Callable[..., Any], ...] = ()

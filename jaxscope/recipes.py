@@ -165,7 +165,7 @@ class Recipe:
     def enter(self, run: Pass) -> None:
         """Enter into the books, below the current scope, the scopes that the block enters."""
         for path in self.entered:
-            run.counts.enter(run.scope._node.at(path))
+            run.counts.enter(run.scope._prefix + path)
         if run.assuming or run.traces.memory.numbered:
             run.name_scopes.again(self.asks, run.entries)
         elif self.asks:

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxscope.counts import Node
 from jaxscope.errors import GetterError, InitializerError, InvalidDtypeError, NoPassError, ReuseError
 from jaxscope.initializers import default_for
 from jaxscope.sites import here
@@ -115,7 +114,6 @@ class VariableScope:
         name: str,
         options: "Options",
         books: "weakref.ref[Books]",
-        node: Node,
         parent: "VariableScope | None" = None,
         manager: Any = None,
         path: str = "",
@@ -124,7 +122,6 @@ class VariableScope:
         self._prefix = name + "/" if name else ""
         self._options = options
         self._books = books  # weakly: a scope object that a user keeps must not keep the pass's arrays
-        self._node = node
         # How it was entered, and what to put back when it is left.
         self._parent = parent
         self._manager = manager

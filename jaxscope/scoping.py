@@ -180,14 +180,13 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
 
     def _enter_named(self, run: Pass, own: str, asked: str) -> VariableScope:
         outer = run.scope
-        node = outer._node.at(own)
         scopes = run.name_scopes
         path = scopes.path
-        scope = VariableScope(outer._prefix + own, outer._options, outer._books, node, outer, self, path)
+        name = outer._prefix + own
+        scope = VariableScope(name, outer._options, outer._books, outer, self, path)
         if self._given:
             self._set_options(scope)
-        if not node.entered:
-            run.counts.enter(node)
+        run.counts.log.append(name)
         scopes.path = scopes.ask(f"{path}/{asked}" if path else asked, run.entries)
         scope._named_scope = named_scope = jax.named_scope(own)
         named_scope.__enter__()
@@ -202,12 +201,12 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 fix="open the scope by name: the rule repeats a call whose number is not known here",
             )
         run.numbers_scopes = True
-        return self._enter_named(run, run.counts.free_name(run.scope._node, default), default)
+        return self._enter_named(run, run.counts.free_name(run.scope._prefix, default), default)
 
     def _enter_same(self, run: Pass) -> VariableScope:
         outer = run.scope
         path = run.name_scopes.path
-        scope = VariableScope(outer._name, outer._options, outer._books, outer._node, outer, self, path)
+        scope = VariableScope(outer._name, outer._options, outer._books, outer, self, path)
         self._set_options(scope)
         return scope
 
@@ -215,12 +214,12 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run.admit(target)
         outer, counts, scopes = run.scope, run.counts, run.name_scopes
         # The object may come from an earlier pass: its books are not this one's.
-        node = counts.root.at(target._name) if target._name else counts.root
-        scope = VariableScope(target._name, target._options, outer._books, node, outer, self, scopes.path)
+        scope = VariableScope(target._name, target._options, outer._books, outer, self, scopes.path)
         self._set_options(scope)
         above, _, last = target._name.rpartition("/")
         mark = counts.mark()
-        counts.enter(node)
+        if target._name:
+            counts.enter(target._name)
         # R22: the count stays where the target's direct parent is open; the root always is.
         parent_is_open = any(open_._name == above for open_ in run.chain())
         scope._mark = counts.mark() if parent_is_open else mark
@@ -264,8 +263,8 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run.name_scopes.path = scope._path
         if scope._mark is not None:
             run.counts.undo(scope._mark)
-        elif scope._named_scope is not None and scope._node.children:
-            run.counts.leave(scope._node)
+        elif scope._named_scope is not None:
+            run.counts.log.append(scope._prefix)
         assert scope._parent is not None
         run.scope = scope._parent
         if run.traces.active:
