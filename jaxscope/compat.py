@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any, cast
 
@@ -68,6 +69,18 @@ def trace_state_function() -> Callable[[], Any]:
     return function
 
 
+def named_scope_function() -> Callable[[str], AbstractContextManager[Any]]:
+    """Return what `jax.named_scope` calls after it has looked at the name, which ours are checked for."""
+    return _extend_name_stack()
+
+
+@functools.cache
+def _extend_name_stack() -> Any:
+    from jax.extend import source_info_util
+
+    return source_info_util.extend_name_stack
+
+
 def traces() -> list[Any]:
     """Return the present trace and those around it, innermost first."""
     with tracing().take_current_trace() as innermost:
@@ -116,21 +129,21 @@ def repeats_a_call() -> bool:
 
 def loops_open(stop: Any) -> int:
     """Count the frames of JAX's loops between here and the frame whose code is `stop`."""
-    return sum(frame.f_code in _LOOPS for frame in _frames(stop))
+    frame: FrameType | None = sys._getframe(1)
+    count = 0
+    while frame is not None and frame.f_code is not stop:
+        count += frame.f_code in _LOOPS
+        frame = frame.f_back
+    return count
 
 
 def loses_writes(stop: Any) -> str | None:
     """Return the transform between here and `stop` in which JAX loses, repeats or refuses a write."""
-    for frame in _frames(stop):
-        if (file := frame.f_code.co_filename) in _LOSERS_FILES:
-            found = _WRITE_LOSERS.get(frame.f_code) or _WRITE_LOSERS.get(file)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (code := frame.f_code) is not stop:
+        if code.co_filename in _LOSERS_FILES:  # a code object's own hash takes long
+            found = _WRITE_LOSERS.get(code) or _WRITE_LOSERS.get(code.co_filename)
             if found is not None:
                 return found
-    return None
-
-
-def _frames(stop: Any) -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code is not stop:
-        yield frame
         frame = frame.f_back
+    return None

@@ -50,6 +50,7 @@ class Pass:
         self.added: list[Added] = []
         self.counts = Counts()
         self.name_scopes = NameScopes()
+        self.named_scope = compat.named_scope_function()
         self.scope = VariableScope("", Options(), weakref.ref(self))
         self.careful = 0  # the number of reasons for which all requests take the long way
         self.quiet = True  # whether no request was made since a scope was last entered
@@ -74,9 +75,9 @@ class Pass:
         name: str,
         shape: Any,
         dtype: Any,
-        explicit: bool,
         initializer: Any,
         trainable: bool,
+        explicit: bool = False,
         site: Site | None = None,
     ) -> jax.Array | None:
         """Return a variable that is asked for plainly, if no rule has a say in it; else None.
@@ -85,9 +86,9 @@ class Pass:
             name: The full name; it is a valid one.
             shape: As the user gave it.
             dtype: The call's or the scope's.
-            explicit: Whether the call itself gave the dtype.
             initializer: A callable, or None for the default of the dtype.
             trainable: Whether the value belongs to what gradients are taken of.
+            explicit: Whether the call itself gave the dtype.
             site: Where it is asked for, if the user's line is not on the stack.
         """
         return None

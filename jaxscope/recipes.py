@@ -60,7 +60,7 @@ class Request(NamedTuple):
             return ask_through(run, getter, self.explicit, name, *self.asked)
         if self.plain:
             taken = run.take(
-                name, self.shape, self.dtype, self.explicit, self.initializer, self.trainable, self.site
+                name, self.shape, self.dtype, self.initializer, self.trainable, self.explicit, self.site
             )
             if taken is not None:
                 return taken

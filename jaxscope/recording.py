@@ -81,9 +81,9 @@ class Recording(Pass):
         name: str,
         shape: Any,
         dtype: Any,
-        explicit: bool,
         initializer: Any,
         trainable: bool,
+        explicit: bool = False,
         site: Site | None = None,
     ) -> jax.Array | None:
         if self.careful or name in self.entries:

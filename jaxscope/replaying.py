@@ -18,7 +18,7 @@ from jaxscope.errors import (
     VariableNotFoundError,
     near,
 )
-from jaxscope.initial import WithoutArguments, known_shape
+from jaxscope.initial import WithoutArguments, plain_sizes
 from jaxscope.passes import Pass, fits
 from jaxscope.sites import Site, here
 from jaxscope.specs import VariableSpec
@@ -86,16 +86,21 @@ class Replaying(Pass):
         name: str,
         shape: Any,
         dtype: Any,
-        explicit: bool,
         initializer: Any,
         trainable: bool,
+        explicit: bool = False,
         site: Site | None = None,
     ) -> jax.Array | None:
         value = self.given.get(name)
         if value is None or self.careful or name in self.entries:
             return None
-        known = known_shape(shape)
-        if known is None or known != value.shape or (explicit and dtype != value.dtype):
+        if type(shape) is not list and type(shape) is not tuple:
+            return None
+        try:
+            known = plain_sizes(*shape)
+        except (TypeError, ValueError):
+            return None
+        if known != value.shape or (explicit and dtype != value.dtype):
             return None
         entry = self.entries[name] = Entry(name, known, dtype)
         entry.value = value

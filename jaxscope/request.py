@@ -114,7 +114,7 @@ def get_variable(
         and custom_getter is None
     ):
         start = options.initializer if initializer is None else initializer
-        taken = run.take(scope._prefix + name, shape, options.dtype, False, start, trainable)
+        taken = run.take(scope._prefix + name, shape, options.dtype, start, trainable)
         if taken is not None:
             return taken
     return _ask(

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -188,7 +188,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
             self._set_options(scope)
         run.counts.log.append(name)
         scopes.path = scopes.ask(f"{path}/{asked}" if path else asked, run.entries)
-        scope._named_scope = named_scope = jax.named_scope(own)
+        scope._named_scope = named_scope = run.named_scope(own)
         named_scope.__enter__()
         return scope
 
@@ -225,7 +225,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         scope._mark = counts.mark() if parent_is_open else mark
         if last:
             scopes.path = scopes.ask(names.join(scopes.path, last), run.entries)
-            scope._named_scope = jax.named_scope(last)
+            scope._named_scope = run.named_scope(last)
             scope._named_scope.__enter__()
         return scope
 
@@ -258,15 +258,14 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 at=here(),
                 fix="leave scopes in the reverse order of entering; do not yield inside one",
             )
+        run.name_scopes.path = scope._path
         if scope._named_scope is not None:
             scope._named_scope.__exit__(kind, error, traceback)
-        run.name_scopes.path = scope._path
+            if scope._mark is None:
+                run.counts.log.append(scope._prefix)
         if scope._mark is not None:
             run.counts.undo(scope._mark)
-        elif scope._named_scope is not None:
-            run.counts.log.append(scope._prefix)
-        assert scope._parent is not None
-        run.scope = scope._parent
+        run.scope = cast(VariableScope, scope._parent)
         if run.traces.active:
             run.rekey()
 
