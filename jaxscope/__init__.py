@@ -7,9 +7,6 @@ from jaxscope import errors, initializers, regularizers
 from jaxscope.books import GraphKeys
 from jaxscope.collections import add_to_collection, get_collection
 from jaxscope.creating import Variable
-from jaxscope.depth import ensemble, scan_layers
-from jaxscope.jitting import jit
-from jaxscope.lifting import lift
 from jaxscope.regularizers import no_regularizer
 from jaxscope.request import get_local_variable, get_variable, set_variable
 from jaxscope.scopes import AUTO_REUSE, VariableScope
@@ -22,6 +19,9 @@ from jaxscope.variables import Variables
 
 if TYPE_CHECKING:
     from jaxscope import testing
+    from jaxscope.depth import ensemble, scan_layers
+    from jaxscope.jitting import jit
+    from jaxscope.lifting import lift
 
 __version__ = "0.1.0"
 
@@ -60,8 +60,22 @@ __all__ = [
 ]
 
 
+# What not every program uses is imported where it is used: name -> module.
+_LATER = {
+    "ensemble": "depth",
+    "jit": "jitting",
+    "lift": "lifting",
+    "scan_layers": "depth",
+    "testing": "testing",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import `testing` where it is used: it needs a part of JAX that is slow to import."""
-    if name == "testing":
-        return importlib.import_module("jaxscope.testing")
-    raise AttributeError(f"module 'jaxscope' has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'jaxscope' has no attribute {name!r}")
+    module = importlib.import_module(f"jaxscope.{_LATER[name]}")
+    return globals().setdefault(name, getattr(module, name, module))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

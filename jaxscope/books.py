@@ -58,7 +58,7 @@ class Entry:
 
     # Defaults of the class: an entry is made for each variable of each trace, and most set few of them.
     trainable = True
-    collections = GLOBAL_TRAINABLE
+    collections: tuple[str, ...] = GLOBAL_TRAINABLE
     site: Any = None
     by_get = True
     stacked = False  # whether the value is cut out of one for many layers

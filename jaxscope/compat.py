@@ -6,7 +6,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any, cast
 
@@ -69,13 +68,9 @@ def trace_state_function() -> Callable[[], Any]:
     return function
 
 
-def named_scope_function() -> Callable[[str], AbstractContextManager[Any]]:
-    """Return what `jax.named_scope` calls after it has looked at the name, which ours are checked for."""
-    return _extend_name_stack()
-
-
 @functools.cache
-def _extend_name_stack() -> Any:
+def named_scope_function() -> Any:
+    """Return what `jax.named_scope` calls after it has looked at the name, which we have done."""
     from jax.extend import source_info_util
 
     return source_info_util.extend_name_stack

@@ -76,8 +76,9 @@ class Counts:
                 change.entered = False
                 cast(_Node, change.parent).spread(hash(("entered", change.name)))
             elif change is not None:
-                node, node.children, digest = change
-                node.spread(node.digest ^ digest)
+                left, children, digest = change
+                left.children = children
+                left.spread(left.digest ^ digest)
 
     def free_name(self, prefix: str, default: str) -> str:
         """Return `default`, or the first of `default_1`, `default_2`, ... whose count is zero (R20).

@@ -1,6 +1,5 @@
 """Depth: layers that run as one scan, and members of an ensemble as one vmap."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -159,17 +158,18 @@ class _Layers(Generic[P, R]):
         run.changed()
 
 
-@dataclasses.dataclass
 class _Prepared:
     """All that a run of the layers needs."""
 
-    recipe: Recipe
-    surroundings: Surroundings
+    group: Group | None = None
     words: Any = None
     counts: Any = None
-    group: Group | None = None
-    values: dict[str, Any] = dataclasses.field(default_factory=dict)
-    entries: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+
+    def __init__(self, recipe: Recipe, surroundings: Surroundings) -> None:
+        self.recipe = recipe
+        self.surroundings = surroundings
+        self.values: dict[str, Any] = {}
+        self.entries: dict[str, list[Any]] = {}
 
     def play(self, block: Block, values: Any, words: Any, counts: Any, args: Any, kwargs: Any) -> Any:
         """Run the block in one layer."""

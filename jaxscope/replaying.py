@@ -91,7 +91,7 @@ class Replaying(Pass):
         explicit: bool = False,
         site: Site | None = None,
     ) -> jax.Array | None:
-        value = self.given.get(name)
+        value: jax.Array | None = self.given.get(name)
         if value is None or self.careful or name in self.entries:
             return None
         if type(shape) is not list and type(shape) is not tuple:

