@@ -96,8 +96,9 @@ class _Layers(Generic[P, R]):
                 name: jnp.stack([run.read(entry) if entry else value for entry, value in column])
                 for name, column in entries.items()
             }
-        scopes = [run.scope._prefix + self._scope(index) for index in range(self._length)]
-        prepared.words, prepared.counts = recipe.key_arguments(run, surroundings.stream, scopes)
+        if recipe.keys:
+            scopes = [run.scope._prefix + self._scope(index) for index in range(self._length)]
+            prepared.words, prepared.counts = recipe.key_arguments(run, surroundings.stream, scopes)
         return prepared
 
     def _scope(self, index: int) -> str:
@@ -110,8 +111,8 @@ class _Layers(Generic[P, R]):
                 with variable_scope(self._scope(index)):
                     recipe.enter(run)
             return
-        for index in range(self._length):
-            run.counts.enter(run.scope._prefix + self._scope(index))
+        above = run.scope._prefix
+        run.counts.log += [above + self._scope(index) for index in range(self._length)]
         run.skipped_scopes = True
 
     def _at_once(self, run: Pass, group: Group, recipe: Recipe) -> bool:
@@ -178,6 +179,9 @@ class _Prepared:
         return block.play(self.recipe, self.surroundings, values, key, words, counts, args, kwargs)
 
 
+_NUMBERS = jax.Array | np.ndarray | np.generic | bool | int | float | complex
+
+
 class Scanned(_Layers[P, R]):
     """Layers that run as one `jax.lax.scan`; made by `scan_layers`."""
 
@@ -198,9 +202,10 @@ class Scanned(_Layers[P, R]):
         if not args:
             raise TypeError("the first argument, which goes from layer to layer, must be given by position")
         x, *rest = cast("tuple[Any, ...]", args)
-        numbers = jax.Array | np.ndarray | np.generic | bool | int | float | complex
-        if all(isinstance(leaf, numbers) for leaf in jax.tree.leaves(x)):
-            x = jax.tree.map(jnp.asarray, x)
+        leaves, structure = jax.tree.flatten(x)
+        if all(isinstance(leaf, _NUMBERS) for leaf in leaves):
+            arrays = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for leaf in leaves]
+            x = jax.tree.unflatten(structure, arrays)
             prepared = self._prepare(run, "scan_layers", Call((x, *rest), kwargs))
         else:
             prepared = None  # a Python value that goes from layer to layer can't go through a scan

@@ -62,7 +62,6 @@ class _Lifted(Pass):
         for path in surroundings.entered:
             self.counts.enter(path)
         self.streams = () if stream is None else (stream,)
-        self.careful += 1
         self.thread = None  # every request is checked: see `check_open`
         self.name_scopes = self.asked = CountedScopes()
 
@@ -90,6 +89,7 @@ class _Recorder(_Lifted, Recording):
 
     def __init__(self, function: Callable[..., Any], memory: Memory, *, everywhere: bool) -> None:
         super().__init__(function, memory, everywhere=everywhere)
+        self.careful += 1  # the long way notes how each variable was asked for
         self.requests: list[Request] = []
         self.taken: list[Key] = []
         self.writes: dict[str, None] = {}
@@ -289,7 +289,10 @@ class Surroundings(NamedTuple):
         stream = run.streams[-1] if run.streams else None
         if stream is not None and stream.key is None:
             stream = None
-        return cls(run.scope._options.changed(custom_getter=None), stream)
+        options = run.scope._options
+        if options.custom_getter is not None:
+            options = options.changed(custom_getter=None)
+        return cls(options, stream)
 
 
 @jax.jit

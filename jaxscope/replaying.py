@@ -63,7 +63,7 @@ class Replaying(Pass):
             values = {n: jnp.asarray(v) if isinstance(v, _NUMPY) else v for n, v in values.items()}
         self.given: Mapping[str, Any] = values
         self.born: dict[str, Any] | None = {} if purpose == "init" else None
-        self._frozen_names = given.non_trainable if isinstance(given, Variables) else ()
+        self._variables = given if isinstance(given, Variables) else None
         self._purpose = purpose
         self._dry = dry
         self._refs: dict[str, Any] = {}
@@ -162,7 +162,8 @@ class Replaying(Pass):
 
     def state(self) -> Variables:
         """Return every non-trainable variable, after the run."""
-        values = {name: self.given[name] for name in self._frozen_names}
+        frozen = () if self._variables is None else self._variables.non_trainable
+        values = {name: self.given[name] for name in frozen}
         for entry in self.entries.values():
             if entry.trainable or entry.stacked:
                 continue
