@@ -111,11 +111,11 @@ class Traces:
     @property
     def at_root(self) -> bool:
         """Whether the present trace is the one in which the pass began."""
-        return bool(self.current == self._open[0][0])
+        return self.current is self._open[0][0]
 
     def is_open(self, state: Any) -> bool:
         """Tell whether a trace seen before is the present one, or encloses it."""
-        return any(state == known for known, *_ in self._open)
+        return state is self.current or any(state == known for known, *_ in self._open)
 
     def enter(self, state: Any) -> None:
         """Note that a request is made in another trace than the last one.
@@ -132,7 +132,7 @@ class Traces:
         for position in range(len(known) - 1, -1, -1):
             if known[position][0] == state:
                 del known[position + 1 :]
-                self.current = state
+                self.current = known[position][0]  # the same object for the same trace
                 return
         chain = compat.traces()
         around = [known[0], *(one for one in known[1:] if any(one[1]() is trace for trace in chain))]
