@@ -1,4 +1,4 @@
-"""What the books of a pass are made of: variables, and values added to collections."""
+"""What the books of a pass are made of: variables, collections and what was added to them."""
 
 from typing import Any, Protocol
 

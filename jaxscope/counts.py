@@ -22,7 +22,7 @@ class _Node:
         for part in path.split("/"):
             below = node.children.get(part)
             if below is None:
-                name = f"{node.name}/{part}" if node.name else part
+                name = part if node.parent is None else f"{node.name}/{part}"
                 below = node.children[part] = _Node(name, node)
             node = below
         return node

@@ -16,7 +16,7 @@ def join(scope: str, name: str) -> str:
     return f"{scope}/{name}" if scope else name
 
 
-#: Names that are valid in every place. A full name is valid if its scope is, and its own name is among these.
+#: Names that are valid in every place. A full name is valid if its scope's is, and its own is one of these.
 sound: set[str] = set()
 _MOST = 65536
 

@@ -61,8 +61,7 @@ class Pass:
         self.streams: tuple[Any, ...] = ()
         self.version = 0  # counts what no digest covers
         self._digest = 0
-        self.ended = False
-        self.owner: int | None = get_ident()
+        self.owner: int | None = get_ident()  # None once the pass has ended
         # Whose requests need no look; none's where the pass has ended, or is one of a block that is lifted.
         self.thread: int | None = self.owner
         self._numbers: dict[Any, int] = {}
@@ -83,7 +82,7 @@ class Pass:
         """Return a variable that is asked for plainly, if no rule has a say in it; else None.
 
         Args:
-            name: The full name; it is a valid one.
+            name: The full name, which is valid.
             shape: As the user gave it.
             dtype: The call's or the scope's.
             initializer: A callable, or None for the default of the dtype.
@@ -282,7 +281,7 @@ class Pass:
 
     def add_group(self, group: "Group") -> None:
         """Enter the variables of many layers into the books at once."""
-        self.careful += 1  # for good: its entries stay
+        self.careful += 1
         group.position = len(self.entries)
         self.groups[group.pattern] = group
         self.changed()
@@ -361,10 +360,7 @@ class Pass:
                 return self.function(*args, **kwargs)
         finally:
             while self.scope._parent is not None:  # left open by the function, or left in disorder
-                if self.scope._named_scope is not None:
-                    self.scope._named_scope.__exit__(None, None, None)
-                self.scope = self.scope._parent
-            self.ended = True
+                self.scope = self.scope.leave()
             self.owner = self.thread = None
             self._kept.clear()  # among it streams, whose keys may be traced
             _current.reset(token)
@@ -387,6 +383,11 @@ class Pass:
         for name in names:
             if self.entries.pop(name, None) is not None and self.traces.active:
                 self._digest ^= hash(name)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the function has returned."""
+        return self.owner is None
 
     def check_open(self, what: str) -> None:
         """Raise `NoPassError` where this pass has ended, or belongs to another thread."""

@@ -58,7 +58,8 @@ class Request(NamedTuple):
         name = scope + self.name
         if getter is not None:
             return ask_through(run, getter, self.explicit, name, *self.asked)
-        if self.plain:
+        options = run.scope._options
+        if self.plain and options.partitioner is options.constraint is None:
             taken = run.take(
                 name, self.shape, self.dtype, self.initializer, self.trainable, self.explicit, self.site
             )

@@ -12,6 +12,7 @@ from jaxscope import drawing
 from jaxscope.books import GLOBAL, Entry
 from jaxscope.errors import InitializerError
 from jaxscope.initial import WithoutArguments, default_for, known_shape
+from jaxscope.initializers import Initializer
 from jaxscope.passes import Pass
 from jaxscope.sites import Site, here
 from jaxscope.specs import FROM_INPUTS, VariableSpec
@@ -86,7 +87,7 @@ class Recording(Pass):
         explicit: bool = False,
         site: Site | None = None,
     ) -> jax.Array | None:
-        if self.careful or name in self.entries:
+        if self.careful or self.creators or name in self.entries:
             return None
         known = known_shape(shape)
         start = default_for(dtype) if initializer is None else initializer
@@ -130,7 +131,8 @@ class Recording(Pass):
                 entry.initializer = FROM_INPUTS
         elif callable(initializer):
             drawing.check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
-            self._checked[id(initializer), entry.shape, entry.dtype] = initializer
+            if isinstance(initializer, Initializer):  # which never change
+                self._checked[id(initializer), entry.shape, entry.dtype] = initializer
         self._place(entry)
 
     def make(self, entry: Entry, explicit: bool) -> Any:

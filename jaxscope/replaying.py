@@ -92,15 +92,15 @@ class Replaying(Pass):
         site: Site | None = None,
     ) -> jax.Array | None:
         value: jax.Array | None = self.given.get(name)
-        if value is None or self.careful or name in self.entries:
+        if value is None or self.careful or self.creators or name in self.entries:
             return None
         if type(shape) is not list and type(shape) is not tuple:
             return None
         try:
             known = plain_sizes(*shape)
-        except (TypeError, ValueError):
-            return None
-        if known != value.shape or (explicit and dtype != value.dtype):
+            if known != value.shape or (explicit and dtype != value.dtype):
+                return None
+        except (TypeError, ValueError, AttributeError):
             return None
         entry = self.entries[name] = Entry(name, known, dtype)
         entry.value = value

@@ -153,9 +153,9 @@ def _ask(
         if type(name) is not str:
             names.check_string(name, "variable", here())
         full = scope._prefix + name
-        if not names.is_valid(name, not scope._prefix):
-            raise names.invalid(full if name else name, "variable", here())
         options = scope._options
+        if not options.named or not names.is_valid(name, not scope._prefix):
+            raise names.invalid(full if name else name, "variable", here())
         if initializer is None:
             initializer = options.initializer
         elif type(initializer) is str:

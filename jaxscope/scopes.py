@@ -57,6 +57,7 @@ class Options(NamedTuple):
     custom_getter: Callable[..., Any] | None = None
     partitioner: Any = None
     constraint: Any = None
+    named: bool = True  # whether the scope's full name is one that a variable's may begin with
     plain: bool = True  # whether no rule has a say in a request that names but a shape and an initializer
 
     def changed(self, **options: Any) -> "Options":
@@ -64,7 +65,8 @@ class Options(NamedTuple):
         new = self._replace(**options)
         start = new.initializer
         plain = (
-            new.reuse is not True
+            new.named
+            and new.reuse is not True
             and new.regularizer is new.custom_getter is None
             and (callable(start) or (start is None and default_for(new.dtype) is not None))
         )
@@ -103,11 +105,20 @@ class VariableScope:
         ('a', True)
     """
 
-    # Defaults of the class: an object is made for each entry in each trace.
-    _mark: int | None = None  # of the counts, where leaving puts them back
-    _named_scope: Any = None  # to be left with this scope
-    _id = 0  # stands for the chain of open scopes in the keys of inner traces
-    _changes = 0  # of the books, while this scope is the current one
+    __slots__ = (
+        "__weakref__",
+        "_books",
+        "_changes",
+        "_id",
+        "_manager",
+        "_mark",
+        "_name",
+        "_named_scope",
+        "_options",
+        "_parent",
+        "_path",
+        "_prefix",
+    )
 
     def __init__(
         self,
@@ -122,10 +133,24 @@ class VariableScope:
         self._prefix = name + "/" if name else ""
         self._options = options
         self._books = books  # weakly: a scope object that a user keeps must not keep the pass's arrays
-        # How it was entered, and what to put back when it is left.
+        # How it was entered, and what to put back when it is left; None from then on, for it may be kept.
         self._parent = parent
         self._manager = manager
+        self._named_scope: Any = None
         self._path = path  # of name scopes
+        self._mark: int | None = None  # of the counts, where leaving puts them back
+        # For the keys of inner traces.
+        self._id = 0  # stands for the chain of open scopes
+        self._changes = 0  # of the books, while this scope is the current one
+
+    def leave(self) -> "VariableScope":
+        """Leave the named scope, forget how this scope was entered, and return the one around it."""
+        outer = self._parent
+        assert outer is not None
+        if self._named_scope is not None:
+            self._named_scope.__exit__(None, None, None)
+        self._parent = self._manager = self._named_scope = None
+        return outer
 
     @property
     def name(self) -> str:

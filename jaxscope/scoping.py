@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 import jax
 
@@ -160,9 +160,10 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
             raise names.invalid(own, "scope", here(), first=first)
         if self._reuse is not None or self._given:
             self._check_options(own)
-        if given is None:
-            return self._enter_default(run, own)
-        return self._enter_named(run, own, own)
+        scope = self._enter_default(run, own) if given is None else self._enter_named(run, own, own)
+        if not names.is_valid(scope._name):  # at the root, below a name scope: no variable can be in it
+            scope._options = scope._options._replace(named=False, plain=False)
+        return scope
 
     def _check_options(self, name: str) -> None:
         check_reuse(self._reuse, name)
@@ -259,13 +260,11 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 fix="leave scopes in the reverse order of entering; do not yield inside one",
             )
         run.name_scopes.path = scope._path
-        if scope._named_scope is not None:
-            scope._named_scope.__exit__(kind, error, traceback)
-            if scope._mark is None:
-                run.counts.log.append(scope._prefix)
         if scope._mark is not None:
             run.counts.undo(scope._mark)
-        run.scope = cast(VariableScope, scope._parent)
+        elif scope._named_scope is not None:
+            run.counts.log.append(scope._prefix)
+        run.scope = scope.leave()
         if run.traces.active:
             run.rekey()
 
@@ -383,14 +382,12 @@ def variable_creator_scope(creator: Callable[..., Any]) -> Generator[None]:
         )
     before = run.creators
     run.creators = (creator, *before)
-    run.careful += 1
     if run.traces.active:
         run.rekey()
     try:
         yield
     finally:
         run.creators = before
-        run.careful -= 1
         if run.traces.active:
             run.rekey()
 

@@ -86,6 +86,25 @@ class VariableSpec(Value):
             site=site,
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a spec is immutable; use spec.replace({name}=...)")
+
+    def replace(self, **changes: Any) -> "VariableSpec":
+        """Return this spec with other attributes in the place of some.
+
+        Args:
+            **changes: New values, by the names of attributes.
+
+        Raises:
+            TypeError: There is no such attribute.
+
+        Example:
+            >>> import numpy as np
+            >>> VariableSpec("w", (2, 3), np.dtype("float32")).replace(trainable=False).trainable
+            False
+        """
+        return VariableSpec(**{**vars(self), **changes})
+
     def _compared(self) -> tuple[Any, ...]:
         return self.name, self.shape, self.dtype, self.trainable, self.collections
 

@@ -134,7 +134,7 @@ def _find(run: Replaying, name: str) -> Any:
 
 
 def _check(run: Replaying, group: Group, request: Request, value: Any) -> None:
-    shape = (group.length, *request.shape)
+    asked = shape = (group.length, *request.shape)
     given = getattr(value, "shape", None)
     if isinstance(request.initializer, WithoutArguments) and given is not None:
         shape = (group.length, *given[1:])  # what the function decides may differ from time to time (R4)
@@ -143,7 +143,7 @@ def _check(run: Replaying, group: Group, request: Request, value: Any) -> None:
     name = f"{group.pattern}/{request.name}"
     facts: dict[str, Any] = {
         "given": tables.describe(value),
-        "asked": f"{request.dtype}{tables.shape_text(shape)}",
+        "asked": f"{request.dtype}{tables.shape_text(asked)}",
         "at": request.site,
         "scope": run.describe_scope(),
     }

@@ -1,4 +1,4 @@
-"""Values: small immutable objects that are equal where their class and their attributes are."""
+"""Values: small immutable objects that are equal where their class and what they compare are."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class Value:
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Value) or type(self) is not type(other):
-            return False
+            return NotImplemented
         return self._compared() == other._compared()
 
     def __hash__(self) -> int:

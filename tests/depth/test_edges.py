@@ -398,3 +398,15 @@ def test_lifted_functions_check_their_values():
 
     for give, code in ((lambda _: {}, "missing"), (lambda _: {"w": 3.0}, "not_an_array")):
         assert outcome(lambda x, give=give: net(x, give), ONE)[1] == code
+
+
+def test_what_a_stack_was_asked_for():
+    """The error shows the shape that the layers ask for, also where their initializer decides it."""
+
+    def block(x: jax.Array) -> jax.Array:
+        return x + js.get_variable("w", initializer=lambda: jnp.ones(4))
+
+    net = js.transform(js.scan_layers(block, 3))
+    with pytest.raises(js.errors.ShapeMismatchError) as caught:
+        net.apply({"layer_{}/w": jnp.float32(1)}, jnp.ones(4))
+    assert "float32[3,4]" in str(caught.value)

@@ -347,3 +347,34 @@ def test_a_block_keeps_no_stream():
     for apply in (net.apply, jax.jit(net.apply)):
         apply({}, jnp.float32(1), KEY)
     assert streams() == before
+
+
+def test_a_kept_scope_keeps_nothing_of_the_scopes_around_it():
+    """A scope object holds its own options; how it was entered is forgotten when it is left."""
+
+    class Holds:
+        def __init__(self, value: Any) -> None:
+            self.value = value
+
+        def __call__(self, key: Any, shape: Any, dtype: Any) -> jax.Array:
+            return jnp.zeros(shape, dtype)
+
+    kept: list[Any] = []
+
+    @js.transform
+    def net(x):
+        with (
+            js.variable_scope("a", initializer=Holds(x), regularizer=lambda w: w * x.sum()),
+            js.variable_scope("b", initializer=ZEROS, regularizer=js.no_regularizer) as inner,
+        ):
+            kept.append(inner)
+            return x * js.get_variable("w", [])
+
+    x = jnp.asarray(X)
+    seen = weakref.ref(x)
+    net.apply({"a/b/w": jnp.float32(1)}, x)
+    del x
+    gc.collect()
+    assert seen() is None
+    with jax.checking_leaks():
+        jax.jit(net.apply)({"a/b/w": jnp.float32(1)}, X)

@@ -4,6 +4,7 @@ import copy
 import pickle
 import sys
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -188,8 +189,22 @@ def test_specs_are_a_mapping(specs: js.VariableSpecs):
         specs["out/bais"]
     with pytest.raises(TypeError):
         specs["out/bias"] = specs["calls"]
-    with pytest.raises(AttributeError, match="immutable"):
-        specs["out/bias"].shape = (3,)
+    for attribute in ("shape", "color"):
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(specs["out/bias"], attribute, (3,))
+
+
+def test_a_spec_is_a_value(specs: js.VariableSpecs):
+    """It is compared by what its values are, and gives others like it."""
+    spec = specs["out/bias"]
+    same = spec.replace(initializer=None, site=None)
+    assert same == spec == mock.ANY
+    assert hash(same) == hash(spec)
+    assert spec.replace(trainable=False) != spec
+    assert spec != "out/bias"
+    assert copy.deepcopy(spec) == spec == pickle.loads(pickle.dumps(spec))
+    with pytest.raises(TypeError, match="colour"):
+        spec.replace(colour="red")
 
 
 def test_merging_specs(specs: js.VariableSpecs):
