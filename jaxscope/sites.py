@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import jax
 
+from jaxscope.values import Value
+
 # Frames of these are not the user's: jaxscope, JAX (which calls what it traces), and Python's own wrappers.
 _NOT_USERS = (
     os.path.dirname(os.path.abspath(__file__)) + os.sep,
@@ -65,12 +67,13 @@ class Site(NamedTuple):
         return ResolvedSite, (self.file, self.line, self.function)
 
 
-class ResolvedSite(NamedTuple):
+class ResolvedSite(Value):
     """A site that came back from a pickle: the same facts, without the code object."""
 
-    file: str
-    line: int
-    function: str
+    def __init__(self, file: str, line: int, function: str) -> None:
+        self.file = file
+        self.line = line
+        self.function = function
 
     def __str__(self) -> str:
         return f"{os.path.basename(self.file)}:{self.line} in {self.function}"

@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 
-class Row(NamedTuple):
+class Row:
     """One variable in a table."""
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    elements: int
-    nbytes: int
-    trainable: bool
+    def __init__(
+        self, name: str, shape: tuple[int, ...], dtype: str, elements: int, nbytes: int, trainable: bool
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.elements = elements
+        self.nbytes = nbytes
+        self.trainable = trainable
 
 
 def describe(value: Any) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import types
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 import jax
 
@@ -299,13 +299,14 @@ class Transformed(Generic[P, R]):
                 everywhere = True
 
 
-class _Replay(NamedTuple):
+class _Replay:
     """One call of `apply`, `apply_with_state`, or of the part of `init` that needs the inputs."""
 
-    purpose: str
-    given: Any
-    args: Any
-    kwargs: Any
+    def __init__(self, purpose: str, given: Any, args: Any, kwargs: Any) -> None:
+        self.purpose = purpose
+        self.given = given
+        self.args = args
+        self.kwargs = kwargs
 
     @property
     def kind(self) -> Hashable:

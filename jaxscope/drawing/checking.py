@@ -1,7 +1,7 @@
 """Checking an initializer before it runs: can it be called, and does it give what was asked for?"""
 
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,13 +23,21 @@ from jaxscope.initializers.kinds import Recent
 __all__ = ["check", "examine"]
 
 
-class _Outcome(NamedTuple):
+class _Outcome:
     """What an abstract call of a foreign initializer showed."""
 
-    problem: str = ""  # why it could not be called
-    shape: tuple[int, ...] | None = None  # None: what it gave is no array
-    dtype: str = ""  # or the type of what it gave
-    keyless: bool = False  # it gave numbers, though its key was traced
+    def __init__(
+        self,
+        problem: str = "",
+        shape: tuple[int, ...] | None = None,
+        dtype: str = "",
+        *,
+        keyless: bool = False,
+    ) -> None:
+        self.problem = problem  # why it could not be called
+        self.shape = shape  # None: what it gave is no array
+        self.dtype = dtype  # or the type of what it gave
+        self.keyless = keyless  # it gave numbers, though its key was traced
 
 
 _outcomes: Recent[_Outcome] = Recent(1024)

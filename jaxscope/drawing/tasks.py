@@ -42,11 +42,12 @@ class Task(NamedTuple):
         return self.nbytes <= LARGE
 
 
-class Key(NamedTuple):
+class Key:
     """The user's key, taken apart."""
 
-    data: jax.Array
-    impl: Any
+    def __init__(self, data: jax.Array, impl: Any) -> None:
+        self.data = data
+        self.impl = impl
 
     @property
     def threefry(self) -> bool:
