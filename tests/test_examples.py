@@ -59,13 +59,18 @@ def test_digits_reads_well(tmp_path: Path):
 
 def test_digits_stops_cleanly(tmp_path: Path):
     """Ctrl-C during training leaves no file, says so, and exits as an interrupted program does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # children inherit that it is ignored
     process = start("--epochs", "100000", cwd=tmp_path)
-    assert process.stdout
-    for line in process.stdout:
-        if "classifier" in line:  # the table: training is next
-            break
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    signal.signal(signal.SIGINT, before)
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            if "classifier" in line:  # the table: training is next
+                break
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()  # else it trains on behind a test that failed
     assert process.returncode == 130
     assert errors == "interrupted; no picture was written\n"
     assert not list(tmp_path.iterdir())
