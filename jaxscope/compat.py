@@ -124,21 +124,21 @@ def repeats_a_call() -> bool:
 
 def loops_open(stop: Any) -> int:
     """Count the frames of JAX's loops between here and the frame whose code is `stop`."""
-    frame: FrameType | None = sys._getframe(1)
-    count = 0
-    while frame is not None and frame.f_code is not stop:
-        count += frame.f_code in _LOOPS
-        frame = frame.f_back
-    return count
+    return sum(code in _LOOPS for code in _codes(stop))
 
 
 def loses_writes(stop: Any) -> str | None:
     """Return the transform between here and `stop` in which JAX loses, repeats or refuses a write."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (code := frame.f_code) is not stop:
+    for code in _codes(stop):
         if code.co_filename in _LOSERS_FILES:  # a code object's own hash takes long
             found = _WRITE_LOSERS.get(code) or _WRITE_LOSERS.get(code.co_filename)
             if found is not None:
                 return found
-        frame = frame.f_back
     return None
+
+
+def _codes(stop: Any) -> Iterator[CodeType]:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not stop:
+        yield frame.f_code
+        frame = frame.f_back

@@ -63,10 +63,6 @@ class Counts:
         """Return a mark to go back to."""
         return len(self.log)
 
-    def enter(self, name: str) -> None:
-        """Add one to a scope's count (R21)."""
-        self.log.append(name)
-
     def undo(self, mark: int) -> None:
         """Put the table back as it was when `mark` was taken."""
         del self.log[mark:]

@@ -59,8 +59,7 @@ class _Lifted(Pass):
     def lift(self, surroundings: "Surroundings", stream: Stream | None) -> None:
         """Take over what is inherited from the place of the call."""
         self.scope._options = surroundings.options
-        for path in surroundings.entered:
-            self.counts.enter(path)
+        self.counts.log += surroundings.entered
         self.streams = () if stream is None else (stream,)
         self.thread = None  # every request is checked: see `check_open`
         self.name_scopes = self.asked = CountedScopes()
@@ -100,6 +99,12 @@ class _Recorder(_Lifted, Recording):
         value = super().make(entry, explicit)
         if not callable(entry.initializer) and not isinstance(entry.initializer, np.ndarray):
             raise CannotLiftError("an initial value that is computed", entry.site)
+        _, _, start, asked_regularizer, reuse, _, kept_in, partitioner, constraint = entry.asked
+        plain = (
+            asked_regularizer is kept_in is partitioner is constraint is None
+            and reuse is not True
+            and not is_constant(start)
+        )
         self.requests.append(
             Request(
                 entry.name,
@@ -108,16 +113,14 @@ class _Recorder(_Lifted, Recording):
                 explicit,
                 entry.initializer,
                 regularizer,
-                entry.asked[4],
+                reuse,
                 entry.trainable,
                 entry.collections,
                 entry.sharding,
                 entry.constraint,
                 entry.site,
                 entry.asked,
-                regularizer is entry.asked[6] is entry.sharding is entry.constraint is None
-                and entry.asked[4] is not True
-                and not is_constant(entry.asked[2]),
+                plain,
             )
         )
         return value

@@ -90,7 +90,7 @@ class Pass:
             explicit: Whether the call itself gave the dtype.
             site: Where it is asked for, if the user's line is not on the stack.
         """
-        return None
+        raise NotImplementedError
 
     def make(self, entry: Entry, explicit: bool) -> Any:
         """Make a variable and return its value; raise and leave nothing where that fails.

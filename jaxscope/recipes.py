@@ -165,8 +165,7 @@ class Recipe:
 
     def enter(self, run: Pass) -> None:
         """Enter into the books, below the current scope, the scopes that the block enters."""
-        for path in self.entered:
-            run.counts.enter(run.scope._prefix + path)
+        run.counts.log += [run.scope._prefix + path for path in self.entered]
         if run.assuming or run.traces.memory.numbered:
             run.name_scopes.again(self.asks, run.entries)
         elif self.asks:

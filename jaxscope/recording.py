@@ -1,5 +1,6 @@
 """Recording: a pass that makes a spec of each variable, and gives the function placeholders."""
 
+import collections
 import functools
 import weakref
 from typing import Any, cast
@@ -61,7 +62,8 @@ class Recording(Pass):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._spares: dict[Any, _Spares] = {}  # for the trace that the pass begins in
+        # For the trace that the pass begins in.
+        self._spares: collections.defaultdict[Any, _Spares] = collections.defaultdict(_Spares)
         self._checked: dict[Any, Any] = {}  # the initializers that were checked for a shape and a dtype
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -152,10 +154,7 @@ class Recording(Pass):
         entry.state = self.traces.current
         if self.traces.at_root:
             kind = entry.shape, entry.dtype
-            spares = self._spares.get(kind)
-            if spares is None:
-                spares = self._spares[kind] = _Spares()
-            entry.value = made = spares.take(*kind)
+            entry.value = made = self._spares[kind].take(*kind)
             entry.held = None
         else:
             made = placeholder(entry.shape, entry.dtype)

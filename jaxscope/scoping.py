@@ -220,7 +220,7 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         above, _, last = target._name.rpartition("/")
         mark = counts.mark()
         if target._name:
-            counts.enter(target._name)
+            counts.log.append(target._name)
         # R22: the count stays where the target's direct parent is open; the root always is.
         parent_is_open = any(open_._name == above for open_ in run.chain())
         scope._mark = counts.mark() if parent_is_open else mark
