@@ -161,14 +161,14 @@ def known_shape(shape: Any) -> tuple[int, ...] | None:
     """Return a list or tuple of plain sizes as a tuple; None for all else, which `as_shape` looks into."""
     if type(shape) is list or type(shape) is tuple:
         try:
-            return plain_sizes(*shape)
+            return _known(*shape)
         except (TypeError, ValueError):
             return None
     return None
 
 
 @functools.lru_cache(maxsize=65536, typed=True)
-def plain_sizes(*sizes: int) -> tuple[int, ...]:
+def _known(*sizes: int) -> tuple[int, ...]:
     """Return sizes that are plain; a call of this cache costs less than looking at them again."""
     if all(type(size) is int and 0 <= size <= _LARGEST for size in sizes):
         return sizes

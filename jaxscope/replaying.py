@@ -18,7 +18,7 @@ from jaxscope.errors import (
     VariableNotFoundError,
     near,
 )
-from jaxscope.initial import WithoutArguments, plain_sizes
+from jaxscope.initial import WithoutArguments, known_shape
 from jaxscope.passes import Pass, fits
 from jaxscope.sites import Site, here
 from jaxscope.specs import VariableSpec
@@ -94,13 +94,8 @@ class Replaying(Pass):
         value: jax.Array | None = self.given.get(name)
         if value is None or self.careful or self.creators or name in self.entries:
             return None
-        if type(shape) is not list and type(shape) is not tuple:
-            return None
-        try:
-            known = plain_sizes(*shape)
-            if known != value.shape or (explicit and dtype != value.dtype):
-                return None
-        except (TypeError, ValueError, AttributeError):
+        known = known_shape(shape)
+        if known is None or known != getattr(value, "shape", None) or (explicit and dtype != value.dtype):
             return None
         entry = self.entries[name] = Entry(name, known, dtype)
         entry.value = value
