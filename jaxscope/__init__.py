@@ -4,24 +4,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxscope import errors, initializers, regularizers
-from jaxscope.books import GraphKeys
-from jaxscope.collections import add_to_collection, get_collection
-from jaxscope.creating import Variable
+from jaxscope._core.model.collections import add_to_collection, get_collection
+from jaxscope._core.model.creators import variable_creator_scope
+from jaxscope._core.model.get_variable import get_local_variable, get_variable
+from jaxscope._core.model.name_scope import name_scope
+from jaxscope._core.model.new_variable import Variable
+from jaxscope._core.model.random_keys import next_key, random_keys
+from jaxscope._core.model.set_variable import set_variable
+from jaxscope._core.model.templates import Template, make_template
+from jaxscope._core.model.variable_scope import get_variable_scope, variable_scope
+from jaxscope._core.requests.arguments import AUTO_REUSE
+from jaxscope._core.requests.graph_keys import GraphKeys
+from jaxscope._core.scopes.scope import VariableScope
+from jaxscope._core.transform.transform import Transformed, transform
+from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
+from jaxscope._core.variables.tree import Variables
 from jaxscope.regularizers import no_regularizer
-from jaxscope.request import get_local_variable, get_variable, set_variable
-from jaxscope.scopes import AUTO_REUSE, VariableScope
-from jaxscope.scoping import get_variable_scope, name_scope, variable_creator_scope, variable_scope
-from jaxscope.specs import VariableSpec, VariableSpecs
-from jaxscope.streams import next_key, random_keys
-from jaxscope.templates import Template, make_template
-from jaxscope.transform import Transformed, transform
-from jaxscope.variables import Variables
 
 if TYPE_CHECKING:
     from jaxscope import testing
-    from jaxscope.depth import ensemble, scan_layers
-    from jaxscope.jitting import jit
-    from jaxscope.lifting import lift
+    from jaxscope._core.blocks.ensemble import ensemble
+    from jaxscope._core.blocks.jit import jit
+    from jaxscope._core.blocks.lift import lift
+    from jaxscope._core.blocks.scan_layers import scan_layers
 
 __version__ = "0.1.0"
 
@@ -62,10 +67,10 @@ __all__ = [
 
 # What not every program uses is imported where it is used: name -> module.
 _LATER = {
-    "ensemble": "depth",
-    "jit": "jitting",
-    "lift": "lifting",
-    "scan_layers": "depth",
+    "ensemble": "_core.blocks.ensemble",
+    "jit": "_core.blocks.jit",
+    "lift": "_core.blocks.lift",
+    "scan_layers": "_core.blocks.scan_layers",
     "testing": "testing",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import jax
 import jax.numpy as jnp
 
-from jaxscope.values import Value
+from jaxscope._core.base.immutable import Value
 
 __all__ = [
     "Regularizer",

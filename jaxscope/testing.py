@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from jaxscope import tables
+from jaxscope._core.base.calls import Call
+from jaxscope._core.base.describe import describe
+from jaxscope._core.transform.transform import Transformed
+from jaxscope._core.variables.specs import VariableSpec
+from jaxscope._core.variables.tree import Variables
 from jaxscope.errors import VariablesMismatchError
-from jaxscope.specs import VariableSpec
-from jaxscope.staging import Call
-from jaxscope.transform import Transformed
-from jaxscope.variables import Variables
 
 P = ParamSpec("P")
 
@@ -83,9 +83,7 @@ def check(net: Transformed[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Rep
         raise VariablesMismatchError(
             f"{len(report.unused)} of {total} variables have no effect on what the function returns",
             code="unused_variables",
-            unused="\n".join(
-                f"{name} {tables.describe(specs[name])} {specs[name].site}" for name in report.unused
-            ),
+            unused="\n".join(f"{name} {describe(specs[name])} {specs[name].site}" for name in report.unused),
             fix="use them, or do not make them; examine(net, ...) reports them without an error",
         )
     return report
@@ -182,7 +180,7 @@ def _equal(given: Variables, closed: core.ClosedJaxpr) -> dict[str, str]:
                 and constant.shape == value.shape
                 and np.array_equal(constant, value)
             ):
-                found[name] = tables.describe(constant)
+                found[name] = describe(constant)
     return found
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxscope as js
-from jaxscope.recording import Recording
-from jaxscope.replaying import Replaying
+from jaxscope._core.passes.recording import Recording
+from jaxscope._core.passes.replaying import Replaying
 from tests.conformance import corpus, outcomes, runner
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxscope as js
-from jaxscope.streams import Stream
+from jaxscope._core.model.random_keys import Stream
 
 X = np.asarray([0.5, -1.0, 2.0], np.float32)
 KEY = jax.random.key(0)

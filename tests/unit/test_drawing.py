@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxscope import initializers
-from jaxscope.drawing import draw, eager, staged
-from jaxscope.initializers import laws
+from jaxscope._core.drawing import eager, in_trace
+from jaxscope._core.drawing.draw import draw
+from jaxscope._core.initializers import laws
 
 KEY = jax.random.key(2024)
 
@@ -42,7 +43,7 @@ def forgetful():
     def forget():
         laws._kernels._items.clear()
         eager._foreign_kernels._items.clear()
-        staged._programs._items.clear()
+        in_trace._programs._items.clear()
         eager._own.clear()
 
     forget()

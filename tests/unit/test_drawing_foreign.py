@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxscope import initializers
-from jaxscope.drawing import check, draw
+from jaxscope._core.drawing.check import check
+from jaxscope._core.drawing.draw import draw
 from jaxscope.errors import InitializerError, KeyStreamError
 
 KEY = jax.random.key(2024)

@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 
 from jaxscope import initializers
+from jaxscope._core.initializers.base import (
+    as_constant,
+    callable_without_arguments,
+    check_static,
+    is_constant,
+)
+from jaxscope._core.requests.starts import default_for
 from jaxscope.errors import InitializerError
 from jaxscope.initializers import (
     constant,
-    default_for,
     fans,
     glorot_normal,
     glorot_uniform,
@@ -31,7 +37,6 @@ from jaxscope.initializers import (
     variance_scaling,
     zeros,
 )
-from jaxscope.initializers.base import as_constant, callable_without_arguments, check_static, is_constant
 
 KEY = jax.random.key(11)
 BIG = (200, 500)

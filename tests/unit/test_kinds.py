@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope._core.initializers.base import kind_of
 from jaxscope.initializers import ones, zeros
-from jaxscope.initializers.base import kind_of
 
 FACTOR = 0.1
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxscope as js
-from jaxscope import compat
+from jaxscope._core.base import compat
 from jaxscope.errors import CollectionError, DtypeMismatchError, MergeError
 
 KEY = jax.random.key(0)

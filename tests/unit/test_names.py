@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jaxscope import names
+from jaxscope._core.base import names
 
 quick = settings(deadline=None, max_examples=200)
 parts = st.text(string.ascii_letters + string.digits + "_.-", min_size=1, max_size=6)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxscope._core.drawing.keys import as_key, fold, key_for, threefry_folds, words_for
 from jaxscope.errors import KeyStreamError
-from jaxscope.random import as_key, fold, key_for, threefry_folds, words_for
 
 
 def data(key: jax.Array) -> list[int]:

@@ -1,0 +1,109 @@
+"""Ensembles: members that run side by side as one vmap."""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+
+from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.describe import describe
+from jaxscope._core.base.sites import here
+from jaxscope._core.blocks.block import placeholders
+from jaxscope._core.blocks.layers import _Layers
+from jaxscope._core.model.variable_scope import variable_scope
+from jaxscope._core.passes.recording import Recording
+from jaxscope._core.passes.running import current
+from jaxscope.errors import InvalidShapeError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Ensemble(_Layers[P, R]):
+    """Members that run side by side as one `jax.vmap`; made by `ensemble`."""
+
+    def __init__(self, block: Callable[P, R], size: int, name: str, in_axes: int | None) -> None:
+        super().__init__(block, size, name)
+        self._in_axes = in_axes
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the members; each array that they return has a leading axis of members."""
+        run = current("ensemble")
+        call = Call(args, kwargs)
+        arrays = call.arrays
+        if self._in_axes is not None:
+            call.arrays = [_without_axis(array, self._in_axes, self._length) for array in arrays]
+        prepared = self._prepare(run, "ensemble", call)
+        kept = call.without_arrays()
+        if prepared is None:
+            return self._one_after_the_other(kept, arrays)
+        if isinstance(run, Recording):
+            self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
+            return cast(R, placeholders(prepared.recipe.result, self._length))
+
+        def member(values: Any, words: Any, counts: Any, arrays: Any) -> Any:
+            args, kwargs = kept.join(arrays)
+            result, writes = prepared.play(self._block, values, words, counts, args, kwargs)
+            return Result(result), writes
+
+        members = jax.vmap(member, in_axes=(0, 0, 0, self._in_axes), axis_size=self._length)
+        with run.traces.neutral():  # the members make no request of this pass
+            result, writes = members(prepared.values, prepared.words, prepared.counts, arrays)
+        self._write(run, prepared, writes)
+        return cast(R, result.value())
+
+    def _one_after_the_other(self, call: Call, arrays: list[Any]) -> R:
+        results: list[Any] = []
+        for index in range(self._length):
+            with variable_scope(self._scope(index)):
+                own = arrays if self._in_axes is None else [jnp.take(a, index, self._in_axes) for a in arrays]
+                args, kwargs = call.join(own)
+                results.append(cast(Any, self._function)(*args, **kwargs))
+        return cast(R, jax.tree.map(lambda *leaves: jnp.stack(leaves), *results))
+
+
+def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
+    shape = list(array.shape)
+    if not -len(shape) <= axis < len(shape) or shape[axis] != size:
+        raise InvalidShapeError(
+            f"{describe(array)} has no axis {axis} of {size} members",
+            code="member_axis",
+            at=here(),
+            fix="give each array among the arguments an axis of the ensemble's members, or use in_axes=None",
+        )
+    del shape[axis]
+    return jax.ShapeDtypeStruct(tuple(shape), array.dtype)
+
+
+def ensemble(
+    block: Callable[P, R], size: int, name: str = "member_{}", *, in_axes: int | None = None
+) -> Ensemble[P, R]:
+    """Return a function that runs a block `size` times side by side, each time with its own variables.
+
+    The variables are those of a loop over the members' scopes, as in `scan_layers`; the members run as
+    one `jax.vmap`.
+
+    Args:
+        block: A function that asks for variables.
+        size: How many members.
+        name: The name of their scopes, with `{}` for the number, from 0.
+        in_axes: None to give all members the same arguments; 0 if each array among them has a leading
+            axis of members.
+
+    Returns:
+        A function of the block's arguments, whose results have a leading axis of members.
+
+    Raises:
+        InvalidNameError: `name` has no `{}`.
+        InvalidShapeError: `size` is below 1.
+        TraceError: On a call: the block asks for something that relative names cannot say.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> net = js.transform(js.ensemble(lambda x: x @ js.get_variable("w", [4, 2]), 5))
+        >>> variables = net.init(jax.random.key(0), jnp.ones(4))
+        >>> len(variables), net.apply(variables, jnp.ones(4)).shape
+        (5, (5, 2))
+    """
+    return Ensemble(block, size, name, in_axes)

@@ -1,0 +1,138 @@
+"""Layers that run as one scan."""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope._core.base.calls import Call
+from jaxscope._core.base.describe import describe
+from jaxscope._core.base.sites import here
+from jaxscope._core.blocks.block import placeholders
+from jaxscope._core.blocks.layers import _Layers
+from jaxscope._core.model.variable_scope import variable_scope
+from jaxscope._core.passes.recording import Recording
+from jaxscope._core.passes.running import current
+from jaxscope.errors import TraceError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Scanned(_Layers[P, R]):
+    """Layers that run as one `jax.lax.scan`; made by `scan_layers`."""
+
+    def __init__(self, block: Callable[P, R], length: int, name: str, unroll: int | bool, remat: Any) -> None:
+        super().__init__(block, length, name)
+        self._unroll = unroll
+        self._remat = remat
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the layers, the first argument of each being what the one before returned.
+
+        Raises:
+            TypeError: There is no first argument.
+            TraceError: The block returns another type than it takes (code `carry`), or asks for something
+                that names relative to its scope cannot say (`cannot_lift`).
+        """
+        run = current("scan_layers")
+        if not args:
+            raise TypeError("the first argument, which goes from layer to layer, must be given by position")
+        x, *rest = cast("tuple[Any, ...]", args)
+        leaves, structure = jax.tree.flatten(x)
+        if all(isinstance(leaf, _NUMBERS) for leaf in leaves):
+            arrays = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for leaf in leaves]
+            x = jax.tree.unflatten(structure, arrays)
+            prepared = self._prepare(run, "scan_layers", Call((x, *rest), kwargs))
+        else:
+            prepared = None  # a Python value that goes from layer to layer can't go through a scan
+        if prepared is None:
+            for index in range(self._length):
+                with variable_scope(self._scope(index)):
+                    x = cast(Any, self._function)(x, *rest, **kwargs)
+            return cast(R, x)
+        if isinstance(run, Recording):
+            _check_carry(prepared.recipe.result, x)
+            self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
+            return cast(R, placeholders(prepared.recipe.result))
+
+        def layer(x: Any, xs: Any) -> Any:
+            values, words, counts = xs
+            return prepared.play(self._block, values, words, counts, (x, *rest), kwargs)
+
+        if self._remat is not False and self._remat is not None:
+            policy = None if self._remat is True else self._remat
+            layer = jax.checkpoint(layer, policy=policy, prevent_cse=False)
+        xs = (prepared.values, prepared.words, prepared.counts)
+        with run.traces.neutral():  # the layers make no request of this pass
+            try:
+                x, writes = jax.lax.scan(layer, x, xs, length=self._length, unroll=self._unroll)
+            except TypeError:
+                first = jax.tree.map(lambda stack: stack[0], xs)
+                _check_carry(jax.eval_shape(layer, x, first)[0], x)
+                raise
+        self._write(run, prepared, writes)
+        return cast(R, x)
+
+
+def _check_carry(result: Any, x: Any) -> None:
+    given, returned = jax.tree.map(describe, x), jax.tree.map(describe, result)
+    if given != returned:
+        raise TraceError(
+            "the block of js.scan_layers must return what its first argument is",
+            code="carry",
+            at=here(),
+            takes=given,
+            returns=returned,
+            fix="cast or reshape the result to the type of the first argument, or change what goes in",
+        )
+
+
+def scan_layers(
+    block: Callable[P, R],
+    length: int,
+    name: str = "layer_{}",
+    *,
+    unroll: int | bool = 1,
+    remat: Any = False,
+) -> Scanned[P, R]:
+    """Return a function that runs a block `length` times as one `jax.lax.scan`, with variables for each.
+
+    The variables are those of the loop `for i in range(length): with js.variable_scope(name.format(i)):
+    x = block(x)`: the same names, the same initial bits, the same random keys, the same checkpoint. They may
+    be given layer by layer, or stacked (`variables.stack(name)`), which spares `apply` the stacking.
+
+    Args:
+        block: A function of x and perhaps more that returns what x becomes, of the same shapes and dtypes.
+        length: How many layers.
+        name: The name of their scopes, with `{}` for the number, from 0.
+        unroll: As of `jax.lax.scan`.
+        remat: Whether to compute again in the backward pass what is inside a layer: True, or a policy of
+            `jax.checkpoint_policies`.
+
+    Returns:
+        A function of the block's arguments. The first goes from layer to layer, the others to all.
+
+    Raises:
+        InvalidNameError: `name` has no `{}`.
+        InvalidShapeError: `length` is below 1.
+        TraceError: On a call: the block returns another type than it takes (code `carry`), or asks for
+            something that names relative to its scope cannot say (`cannot_lift`).
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> def layer(x):
+        ...     return jnp.tanh(x @ js.get_variable("w", [4, 4]))
+        >>> net = js.transform(js.scan_layers(layer, 3))
+        >>> variables = net.init(jax.random.key(0), jnp.ones(4))
+        >>> list(variables)
+        ['layer_0/w', 'layer_1/w', 'layer_2/w']
+        >>> {name: v.shape for name, v in variables.stack("layer_{}").items()}
+        {'layer_{}/w': (3, 4, 4)}
+    """
+    return Scanned(block, length, name, unroll, remat)
+
+
+_NUMBERS = jax.Array | np.ndarray | np.generic | bool | int | float | complex

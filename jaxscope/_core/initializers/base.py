@@ -1,0 +1,265 @@
+"""What an initializer is: a callable, a class of such, or a constant; what is known without a call."""
+
+import inspect
+from collections.abc import Hashable
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope._core.base.immutable import Value
+from jaxscope._core.base.sameness import kind_of_callable
+from jaxscope._core.initializers import laws
+from jaxscope._core.initializers.laws import Law
+from jaxscope.errors import InitializerError
+
+__all__ = [
+    "Initializer",
+    "Problem",
+    "as_constant",
+    "callable_without_arguments",
+    "canonical",
+    "check_static",
+    "describe",
+    "instance_of",
+    "is_constant",
+    "kind_of",
+]
+
+Shape = tuple[int, ...]
+#: An error code of rules R23 to R31, and what is wrong.
+Problem = tuple[str, str]
+
+
+class Initializer(Value):
+    """The base of jaxscope's own initializers: values that can be understood without a trace.
+
+    A subclass overrides one of `law`, `value` and `draw`, whichever says most about it.
+    """
+
+    def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law | None:
+        """Return the law of every element, if they are independent and alike."""
+        return None
+
+    def value(self, shape: Shape, dtype: np.dtype[Any]) -> np.ndarray | None:
+        """Return the value, if no chance is in it; one element without dimensions fills the shape."""
+        return None
+
+    def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
+        """Draw the value, if it has neither a law nor a value; called inside `jax.jit`."""
+        raise NotImplementedError
+
+    def problem(self, shape: Shape | None, dtype: np.dtype[Any]) -> Problem | None:
+        """Return why there can be no value of this shape (None: not known yet) and dtype, or None."""
+        if jnp.issubdtype(dtype, jnp.floating):
+            return None
+        return "init_wrong_dtype", f"draws floating-point numbers, not {dtype.name}"
+
+    def __call__(self, key: Any, shape: Any, dtype: Any = np.float32) -> jax.Array:
+        """Return a new array.
+
+        Args:
+            key: One key; not used (and may be None) where no chance is in it.
+            shape: Axis lengths, in elements.
+            dtype: Element type of the result.
+
+        Returns:
+            Array of `shape` and `dtype`, the same bits inside and outside of `jax.jit`.
+
+        Raises:
+            InitializerError: There is no such value (code `init_wrong_dtype` or `init_wrong_shape`).
+        """
+        shape, dtype = tuple(shape), canonical(dtype)
+        if (problem := self.problem(shape, dtype)) is not None:
+            raise InitializerError(f"{self!r} {problem[1]}", code=problem[0])
+        if (value := self.value(shape, dtype)) is not None:
+            return jnp.array(np.broadcast_to(value, shape))
+        if 0 in shape:
+            return jnp.zeros(shape, dtype)
+        if (law := self.law(shape, dtype)) is not None:
+            kernel = laws.kernel(jax.random.key_impl(key), law.base, shape, dtype)
+            return kernel(_data(key), laws.numbers_of(law, dtype))
+        drawn: jax.Array = jax.jit(self.draw, static_argnums=(1, 2))(key, shape, dtype)
+        return drawn
+
+
+def _data(key: jax.Array) -> jax.Array:
+    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+
+
+def canonical(dtype: Any) -> np.dtype[Any]:
+    """Return `dtype` as JAX can hold it: without x64, float32 for float64, ...; that of keys as it is."""
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
+        return cast("np.dtype[Any]", dtype)
+    return np.dtype(jax.dtypes.canonicalize_dtype(dtype))
+
+
+def instance_of(initializer: Any) -> Any:
+    """Return the initializer itself; a class given for one is instantiated (rule R30).
+
+    Example:
+        >>> instance_of(dict), instance_of(3)
+        ({}, 3)
+    """
+    return initializer() if isinstance(initializer, type) else initializer
+
+
+def is_constant(initializer: Any) -> bool:
+    """Tell whether `initializer` is a value itself, which gives shape and dtype (rule R30).
+
+    Example:
+        >>> is_constant(0.5), is_constant(jax.nn.initializers.zeros)
+        (True, False)
+    """
+    return not callable(initializer)
+
+
+def as_constant(value: Any) -> np.ndarray | jax.Array:
+    """Return a constant as an array.
+
+    Args:
+        value: A number, a nested list of numbers, or a NumPy or JAX array.
+
+    Returns:
+        Python numbers, alone or in lists, as int32, float32, bool or complex64, with x64 too; integers
+        beyond 32 bits as int64 if x64 is on. Arrays with their own dtype, as far as JAX can hold it.
+        A NumPy array unless JAX arrays were given.
+
+    Raises:
+        InitializerError: Not numbers, or an integer too large for 32 bits where x64 is off
+            (code `init_wrong_dtype`).
+
+    Source:
+        Rule R32; `tf.constant`.
+
+    Example:
+        >>> as_constant([[1, 2], [3, 4]]).dtype, as_constant(0.5).dtype, as_constant(np.float16(1)).dtype
+        (dtype('int32'), dtype('float32'), dtype('float16'))
+    """
+    if isinstance(value, jax.Array):
+        return value
+    if hasattr(value, "__jax_array__") or _holds(value, jax.Array):
+        return jnp.asarray(value)
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufcV":
+        raise InitializerError(
+            f"an initial value must be a number or an array of numbers, not {_short(value)}",
+            code="init_wrong_dtype",
+            fix="pass numbers, or a function (key, shape, dtype) -> array",
+        )
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__") or _holds(value, np.generic):
+        return array.astype(canonical(array.dtype), copy=False)
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.dtype.kind == "c":
+        return array.astype(np.complex64)
+    if array.dtype.kind in "iu":
+        small = array.astype(np.int32)
+        if np.array_equal(small, array):
+            return small
+        if canonical(np.int64) == np.int32:
+            raise InitializerError(
+                f"the initial value {_short(value)} does not fit into 32 bits",
+                code="init_wrong_dtype",
+                fix="turn on jax_enable_x64, or pass a NumPy array of an unsigned or floating dtype",
+            )
+    return array
+
+
+def _holds(value: Any, kind: Any) -> bool:
+    return isinstance(value, list | tuple) and any(
+        isinstance(item, kind) or (kind is np.generic and isinstance(item, np.ndarray)) or _holds(item, kind)
+        for item in value
+    )
+
+
+def callable_without_arguments(initializer: Any) -> bool:
+    """Tell whether every parameter of a callable has a default, so that it may be called with none.
+
+    Args:
+        initializer: Any callable. False for jaxscope's own initializers, which need the shape, for
+            classes, which are instantiated first, and where Python knows no signature.
+
+    Source:
+        Rule R30; `_needs_no_arguments` in TF 1.15's `variable_scope.py`.
+
+    Example:
+        >>> callable_without_arguments(lambda: 1.0), callable_without_arguments(lambda key, shape: 1.0)
+        (True, False)
+    """
+    if isinstance(initializer, type | Initializer) or not callable(initializer):
+        return False
+    try:
+        parameters = inspect.signature(initializer).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    open_ended = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return all(one.default is not one.empty or one.kind in open_ended for one in parameters)
+
+
+def check_static(initializer: Any, dtype: Any, shape: Shape | None = None) -> Problem | None:
+    """Return why one of jaxscope's own initializers, or a constant, cannot give `dtype`, without a trace.
+
+    Args:
+        initializer: An initializer; of a foreign callable nothing is known.
+        dtype: Element type asked for.
+        shape: Shape asked for, in elements; None: not known yet.
+
+    Returns:
+        The code of the error (`init_wrong_dtype`, `init_wrong_shape`) and what is wrong; None if nothing is
+        known to be.
+
+    Example:
+        >>> check_static(np.ones(2, np.float32), "int32")
+        ('init_wrong_dtype', 'is a constant of float32, not int32')
+    """
+    dtype = canonical(dtype)
+    if isinstance(initializer, Initializer):
+        return initializer.problem(shape, dtype)
+    if is_constant(initializer):
+        value = as_constant(initializer)
+        if value.dtype != dtype:
+            return "init_wrong_dtype", f"is a constant of {value.dtype.name}, not {dtype.name}"
+        if shape is not None and value.shape != shape:
+            return "init_wrong_shape", f"is a constant of shape {value.shape}, not {shape}"
+    return None
+
+
+def kind_of(initializer: Any) -> Hashable | None:
+    """Return a key that is equal for initializers that are surely the same function of their arguments.
+
+    Args:
+        initializer: Any callable.
+
+    Returns:
+        The value itself for jaxscope's own; for others see `jaxscope._core.base.sameness`. None if it
+        closes over a traced value: then nothing about it may be kept.
+
+    Example:
+        >>> kind_of(jax.nn.initializers.normal(0.02)) == kind_of(jax.nn.initializers.normal(0.02))
+        True
+    """
+    if isinstance(initializer, Initializer):
+        return initializer
+    return kind_of_callable(initializer)
+
+
+def describe(initializer: Any) -> str:
+    """Return a short text for an initializer in messages: its repr, or a function's qualified name.
+
+    Example:
+        >>> describe(describe)
+        'jaxscope._core.initializers.base.describe'
+    """
+    if isinstance(initializer, Initializer):
+        return repr(initializer)
+    name = getattr(initializer, "__qualname__", None)
+    if name is None:
+        return _short(initializer)
+    return f"{getattr(initializer, '__module__', None) or '?'}.{name}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

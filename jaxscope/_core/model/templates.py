@@ -1,0 +1,178 @@
+"""Templates: functions that make their variables in the first call, and share them in all later ones."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from jaxscope._core.base.sites import here
+from jaxscope._core.model.variable_scope import variable_scope
+from jaxscope._core.passes.running import Pass, current, entered
+from jaxscope._core.requests.arguments import check_getter
+from jaxscope._core.requests.graph_keys import GraphKeys
+from jaxscope._core.scopes.scope import VariableScope
+from jaxscope.errors import InvalidNameError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Template(Generic[P, R]):
+    """A function whose calls share one set of variables; made by `make_template`.
+
+    What it knows belongs to one pass: in each, the first call makes the variables.
+
+    Source:
+        `tensorflow.python.ops.template.Template`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxscope as js
+        >>> encode = js.make_template("encode", lambda x: x * js.get_variable("w", []))
+        >>> net = js.transform(lambda a, b: encode(a) - encode(b))
+        >>> net.apply({"encode/w": jnp.float32(2)}, 3.0, 1.0)
+        Array(4., dtype=float32)
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        function: Callable[P, R],
+        unique_name: str | None,
+        custom_getter: Callable[..., Any] | None,
+    ) -> None:
+        self._name = name
+        self._function = function
+        self._unique_name = unique_name
+        self._custom_getter = custom_getter
+        functools.update_wrapper(self, function, assigned=("__module__", "__doc__"), updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function in the template's scope.
+
+        Raises:
+            TemplateError: A later call would make a variable.
+            VariableExistsError: The first call meets a name that is taken.
+        """
+        run = current("make_template")
+        scope = self._scope(run)
+        if scope is not None and (self, "called") in run.templates:
+            return self._call_again(run, scope, *args, **kwargs)
+        mark = run.mark()
+        try:
+            with variable_scope(scope) if scope is not None else self._new_scope() as entered:
+                result = self._function(*args, **kwargs)
+        except BaseException:
+            run.undo(mark)  # R52: a first call that fails leaves nothing
+            raise
+        run.templates[self, "scope"] = scope or entered
+        run.templates[self, "called"] = True
+        run.changed()
+        return result
+
+    def _call_again(self, run: Pass, scope: VariableScope, *args: P.args, **kwargs: P.kwargs) -> R:
+        frozen, run.frozen = run.frozen, True
+        run.careful += 1
+        try:
+            with variable_scope(scope, reuse=True):
+                return self._function(*args, **kwargs)
+        finally:
+            run.frozen = frozen
+            run.careful -= 1
+
+    def _new_scope(self) -> variable_scope:
+        return variable_scope(self._unique_name, self._name, custom_getter=self._custom_getter)
+
+    def _create_scope(self, run: Pass) -> None:
+        mark = run.name_scopes.mark()
+        with self._new_scope() as scope:
+            run.template_scopes[self] = scope
+        run.name_scopes.undo(mark)  # R49: it has a name, options and a count, but no name scope yet
+        run.changed()
+
+    @property
+    def variable_scope(self) -> VariableScope | None:
+        """The scope of the template in this pass; None before its first call, unless made at once."""
+        run = current("make_template")
+        return self._scope(run)
+
+    def _scope(self, run: Pass) -> VariableScope | None:
+        # A scope made with the template stays, as the template does, where a call around it is undone.
+        return run.templates.get((self, "scope")) or run.template_scopes.get(self)
+
+    @property
+    def global_variables(self) -> list[Any]:
+        """The variables in its scope that are in `variables`; none before a call succeeded."""
+        return self._members(GraphKeys.GLOBAL_VARIABLES)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The variables in its scope that are in `trainable_variables`; none before a call succeeded."""
+        return self._members(GraphKeys.TRAINABLE_VARIABLES)
+
+    @property
+    def local_variables(self) -> list[Any]:
+        """The variables in its scope that are in `local_variables`; none before a call succeeded."""
+        return self._members(GraphKeys.LOCAL_VARIABLES)
+
+    def _members(self, key: str) -> list[Any]:
+        scope = self.variable_scope
+        run = entered("make_template")
+        return scope.get_collection(key) if scope is not None and (self, "called") in run.templates else []
+
+
+def make_template(
+    name_: str | None,
+    func_: Callable[..., R],
+    create_scope_now_: bool = False,
+    unique_name_: str | None = None,
+    custom_getter_: Callable[..., Any] | None = None,
+    **kwargs: Any,
+) -> Template[..., R]:
+    """Return a function that shares its variables between its calls.
+
+    The first call in a pass opens a scope and makes the variables; later calls jump to that scope with
+    `reuse=True`.
+
+    Args:
+        name_: The scope's default name, to which a number is added where it is taken.
+        func_: The function.
+        create_scope_now_: Open the scope here rather than in the first call, which fixes its name.
+        unique_name_: The scope's name, used as it is, in the place of `name_`.
+        custom_getter_: A custom getter for the scope.
+        **kwargs: Arguments of `func_` to fix.
+
+    Returns:
+        A `Template`, to call as `func_`.
+
+    Raises:
+        InvalidNameError: `name_` is None.
+        GetterError: The custom getter cannot be called as one.
+        NoPassError: With `create_scope_now_`, outside a transformed function.
+        TypeError: `func_` is not callable.
+
+    Source:
+        `tf.compat.v1.make_template`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxscope as js
+        >>> @js.transform
+        ... def net(a, b):
+        ...     encode = js.make_template("encode", lambda x: x @ js.get_variable("w", [3, 2]))
+        ...     return encode(a) - encode(b)
+        >>> list(net.spec(jnp.ones(3), jnp.ones(3)))
+        ['encode/w']
+    """
+    if name_ is None:
+        raise InvalidNameError(
+            "a template needs a name",
+            code="template_without_name",
+            at=here(),
+            fix="pass name_=, also together with unique_name_",
+        )
+    if not callable(func_):
+        raise TypeError(f"js.make_template takes a function, not {type(func_).__name__}")
+    check_getter(custom_getter_)
+    function = functools.partial(func_, **kwargs) if kwargs else func_
+    template = Template(name_, function, unique_name_, custom_getter_)
+    if create_scope_now_:
+        template._create_scope(current("make_template"))
+    return template

@@ -1,0 +1,189 @@
+"""Recording: a pass that makes a spec of each variable, and gives the function placeholders."""
+
+import collections
+import functools
+import weakref
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from jax import core
+
+from jaxscope._core.base.sites import Site, here
+from jaxscope._core.drawing import draw as drawing
+from jaxscope._core.initializers.base import Initializer
+from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.running import Pass
+from jaxscope._core.requests.arguments import known_shape
+from jaxscope._core.requests.graph_keys import GLOBAL
+from jaxscope._core.requests.starts import WithoutArguments, default_for
+from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpec
+from jaxscope.errors import InitializerError
+
+
+@functools.cache
+def _primitive() -> Any:
+    """Return what gives the arrays that stand for variables while recording."""
+    from jax.extend.core import Primitive  # which `import jaxscope` has no time for
+
+    primitive = Primitive("variables")
+    primitive.multiple_results = True
+    primitive.def_abstract_eval(lambda *, aval, count: [aval] * count)
+    primitive.def_impl(lambda *, aval, count: [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)])
+    return primitive
+
+
+def _placeholders(shape: Any, dtype: Any, count: int) -> list[jax.Array]:
+    return cast("list[jax.Array]", _primitive().bind(aval=core.ShapedArray(shape, dtype), count=count))
+
+
+def placeholder(shape: Any, dtype: Any) -> jax.Array:
+    """Return what stands for a value; made in the present trace, so nothing leaks out of an inner one."""
+    return _placeholders(shape, dtype, 1)[0]
+
+
+class _Spares:
+    """Placeholders of one shape and dtype: JAX takes little longer to make many than to make one."""
+
+    MOST = 64
+
+    def __init__(self) -> None:
+        self._count = 1
+        self._spare: list[jax.Array] = []
+
+    def take(self, shape: Any, dtype: Any) -> jax.Array:
+        """Return one that was not given out before."""
+        if not self._spare:
+            self._spare = _placeholders(shape, dtype, self._count)
+            self._count = min(4 * self._count, self.MOST)
+        return self._spare.pop()
+
+
+class Recording(Pass):
+    """A pass that makes a spec of each variable, and gives the function placeholders."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # For the trace that the pass begins in.
+        self._spares: collections.defaultdict[Any, _Spares] = collections.defaultdict(_Spares)
+        self._checked: dict[Any, Any] = {}  # the initializers that were checked for a shape and a dtype
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function; afterwards there are but specs, and nothing that keeps its trace alive."""
+        try:
+            return super().run(*args, **kwargs)
+        finally:
+            self.added.clear()
+            self._spares.clear()
+            for group in self.groups.values():
+                group.values = {}
+            for entry in self.entries.values():
+                if not entry.grouped:
+                    entry.value = entry.held = entry.loss = None
+
+    def take(
+        self,
+        name: str,
+        shape: Any,
+        dtype: Any,
+        initializer: Any,
+        trainable: bool,
+        explicit: bool = False,
+        site: Site | None = None,
+    ) -> jax.Array | None:
+        if self.careful or self.creators or name in self.entries:
+            return None
+        known = known_shape(shape)
+        start = default_for(dtype) if initializer is None else initializer
+        if known is None or (id(start), known, dtype) not in self._checked:
+            return None
+        entry = Entry(name, known, dtype)
+        if not trainable:
+            entry.keep_in(GLOBAL, trainable=False)
+        entry.site = site or here(1)
+        entry.initializer = start
+        options = self.scope._options
+        if options.partitioner is not None:
+            entry.sharding = options.partitioner
+        if options.constraint is not None:
+            entry.constraint = options.constraint
+        made = self._place(entry)
+        self._enter(entry)
+        return made
+
+    def _set_value(self, entry: Entry, explicit: bool) -> None:
+        initializer = entry.initializer
+        if isinstance(initializer, type):
+            entry.initializer = initializer = initializer()
+            if not callable(initializer):
+                raise InitializerError(
+                    f"the initializer of {entry.name!r} is the class {type(initializer).__name__}, "
+                    "and an object of it cannot be called",
+                    code="init_call_failed",
+                    at=entry.site,
+                    fix="pass a function (key, shape, dtype) -> array, or an array",
+                )
+        if isinstance(initializer, core.Tracer):
+            self.check_from_inputs(entry)
+            entry.initializer = FROM_INPUTS
+        elif isinstance(initializer, WithoutArguments):
+            traced = jax.make_jaxpr(lambda: jnp.asarray(initializer.value()))()
+            (result,) = traced.out_avals
+            entry.shape, entry.dtype = result.shape, result.dtype
+            if any(isinstance(constant, core.Tracer) for constant in traced.consts):
+                self.check_from_inputs(entry)
+                entry.initializer = FROM_INPUTS
+        elif callable(initializer):
+            drawing.check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
+            if isinstance(initializer, Initializer):  # which never change
+                self._checked[id(initializer), entry.shape, entry.dtype] = initializer
+        self._place(entry)
+
+    def make(self, entry: Entry, explicit: bool) -> Any:
+        super().make(entry, explicit)
+        return self.read(entry)
+
+    def read(self, entry: Entry) -> Any:
+        if entry.grouped:
+            return placeholder(entry.shape, entry.dtype)
+        value = entry.value if entry.held is None else entry.held()
+        if value is not None and self.traces.is_open(entry.state):
+            return value
+        return self._place(entry)
+
+    def _place(self, entry: Entry) -> jax.Array:
+        """Give an entry a placeholder of the present trace."""
+        entry.state = self.traces.current
+        if self.traces.at_root:
+            kind = entry.shape, entry.dtype
+            entry.value = made = self._spares[kind].take(*kind)
+            entry.held = None
+        else:
+            made = placeholder(entry.shape, entry.dtype)
+            # An inner trace must not be kept alive after its end.
+            entry.value = jax.ShapeDtypeStruct(made.shape, made.dtype)
+            entry.held = weakref.ref(made)
+        return made
+
+    def write(self, entry: Entry, value: Any) -> None:
+        self.check_write(entry)
+        self._note_write(entry)  # a spec has no value
+
+    def specs(self) -> list[VariableSpec]:
+        """Return a spec of each variable made, in order of making."""
+        self.settle()
+        return [
+            VariableSpec(
+                entry.name,
+                entry.shape or (),
+                entry.dtype,
+                entry.trainable,
+                entry.collections,
+                entry.initializer,
+                entry.regularizer,
+                entry.constraint,
+                entry.sharding,
+                entry.site,
+            )
+            for entry in self.entries.values()
+        ]
