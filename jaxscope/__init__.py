@@ -4,14 +4,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxscope import errors, initializers, regularizers
-from jaxscope._core.model.collections import add_to_collection, get_collection
-from jaxscope._core.model.creators import variable_creator_scope
+from jaxscope._core.model.collections import (
+    add_to_collection,
+    get_collection,
+    global_variables,
+    local_variables,
+    model_variables,
+    trainable_variables,
+)
 from jaxscope._core.model.get_variable import get_local_variable, get_variable
 from jaxscope._core.model.name_scope import name_scope
 from jaxscope._core.model.new_variable import Variable
 from jaxscope._core.model.random_keys import next_key, random_keys
 from jaxscope._core.model.set_variable import set_variable
 from jaxscope._core.model.templates import Template, make_template
+from jaxscope._core.model.variable_creator_scope import variable_creator_scope
 from jaxscope._core.model.variable_scope import get_variable_scope, variable_scope
 from jaxscope._core.requests.arguments import AUTO_REUSE
 from jaxscope._core.requests.graph_keys import GraphKeys
@@ -47,10 +54,13 @@ __all__ = [
     "get_local_variable",
     "get_variable",
     "get_variable_scope",
+    "global_variables",
     "initializers",
     "jit",
     "lift",
+    "local_variables",
     "make_template",
+    "model_variables",
     "name_scope",
     "next_key",
     "no_regularizer",
@@ -59,6 +69,7 @@ __all__ = [
     "scan_layers",
     "set_variable",
     "testing",
+    "trainable_variables",
     "transform",
     "variable_creator_scope",
     "variable_scope",

@@ -1,4 +1,9 @@
-"""Every error of jaxscope, in one layout: what happened, the facts, how to mend it."""
+"""Every error of jaxscope, in one layout: what happened, the facts, how to mend it.
+
+Each is also what TF1 raised there, since code that comes from TF1 asks by trying: `except ValueError` finds
+that a name exists, `except TypeError` that a dtype is none. A class is both where TF1 raised now one, now the
+other.
+"""
 
 import difflib
 import re
@@ -9,6 +14,7 @@ __all__ = [
     "CollectionError",
     "DtypeMismatchError",
     "GetterError",
+    "GraphArgumentError",
     "InitializerError",
     "InvalidDtypeError",
     "InvalidNameError",
@@ -18,6 +24,7 @@ __all__ = [
     "MergeError",
     "MissingShapeError",
     "NoPassError",
+    "NotCallableError",
     "ReuseError",
     "ScopeNestingError",
     "ShapeMismatchError",
@@ -57,7 +64,7 @@ class JaxscopeError(Exception):
         self.summary = summary
         self.code = code or self.default_code
         self.fix = fix
-        self.facts = {name: fact for name, fact in facts.items() if fact is not None and str(fact)}
+        self.facts = {name: fact for name, fact in facts.items() if fact is not None and _text(fact)}
 
     def add(self, **facts: Any) -> None:
         """Add facts that were not known where the error was raised; those that are there stay."""
@@ -65,22 +72,22 @@ class JaxscopeError(Exception):
         if place is not None and not self.facts.keys() & {"at", "again"}:
             self.facts = {"at": place, **self.facts}
         for name, fact in facts.items():
-            if fact:
+            if fact is not None and _text(fact):
                 self.facts.setdefault(name, fact)
 
     def __str__(self) -> str:
         rows = {**self.facts, "fix": self.fix} if self.fix else self.facts
         width = max(8, *map(len, rows), 0)
         lines = (f"  {name:<{width}} {_aligned(fact, width + 3)}" for name, fact in rows.items())
-        return _LONG.sub(_cut, "\n".join([self.summary, *lines]))
+        return re.sub(_LONG, _cut, "\n".join([self.summary, *lines]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Facts may hold what does not pickle (initializers, tracers): they travel as their text.
-        facts = {name: str(fact) for name, fact in self.facts.items()}
+        facts = {name: _text(fact) for name, fact in self.facts.items()}
         return _rebuild, (type(self), self.summary, self.code, self.fix, facts)
 
 
-_LONG = re.compile(r"\S{200,}")
+_LONG = r"\S{200,}"  # compiled where it is used: compiling takes as long as importing this module
 
 
 def _cut(word: re.Match[str]) -> str:
@@ -88,7 +95,15 @@ def _cut(word: re.Match[str]) -> str:
 
 
 def _aligned(fact: object, indent: int) -> str:
-    return str(fact).replace("\n", "\n" + " " * indent)
+    return _text(fact).replace("\n", "\n" + " " * indent)
+
+
+def _text(fact: object) -> str:
+    """Return a fact as text; an error is told also where a fact of it cannot be shown."""
+    try:
+        return str(fact)
+    except Exception:  # noqa: BLE001 - whatever a user's __str__ may raise
+        return f"<{type(fact).__name__}, which cannot be shown>"
 
 
 def _rebuild(
@@ -109,86 +124,98 @@ class NoPassError(JaxscopeError):
     default_code = "no_pass"
 
 
-class VariableExistsError(JaxscopeError):
+class VariableExistsError(JaxscopeError, ValueError):
     """A name was asked for a second time where the scope does not share."""
 
     category = default_code = "exists"
 
 
-class VariableNotFoundError(JaxscopeError):
+class VariableNotFoundError(JaxscopeError, ValueError):
     """A name was asked for that this pass has not made, or that is not among the given variables."""
 
     category = default_code = "missing"
 
 
-class ShapeMismatchError(JaxscopeError):
+class ShapeMismatchError(JaxscopeError, ValueError):
     """A variable has another shape than the one asked for."""
 
     category = default_code = "shape_mismatch"
 
 
-class DtypeMismatchError(JaxscopeError):
+class DtypeMismatchError(JaxscopeError, ValueError):
     """A variable has another dtype than the one asked for."""
 
     category = default_code = "dtype_mismatch"
 
 
-class MissingShapeError(JaxscopeError):
+class MissingShapeError(JaxscopeError, ValueError):
     """A new variable has neither a shape nor an initial value to take it from."""
 
     category = default_code = "no_shape"
 
 
-class InvalidShapeError(JaxscopeError):
+class InvalidShapeError(JaxscopeError, ValueError):
     """A shape is not a sequence of sizes known while tracing."""
 
     default_code = "invalid_shape"
 
 
-class InvalidDtypeError(JaxscopeError):
+class InvalidDtypeError(JaxscopeError, TypeError):
     """What was given as a dtype is none."""
 
     default_code = "invalid_dtype"
 
 
-class InitializerError(JaxscopeError):
+class InitializerError(JaxscopeError, ValueError, TypeError):
     """An initializer cannot give the value that was asked for."""
 
     category = default_code = "bad_initializer"
 
 
-class InvalidNameError(JaxscopeError):
+class InvalidNameError(JaxscopeError, ValueError, TypeError):
     """A name is not a string, or has characters that names may not have."""
 
     category = "bad_name"
     default_code = "invalid_characters"
 
 
-class ReuseError(JaxscopeError):
+class ReuseError(JaxscopeError, ValueError):
     """A scope was opened with a `reuse` that has no meaning there."""
 
     default_code = "bad_reuse_value"
 
 
-class GetterError(JaxscopeError):
+class GetterError(JaxscopeError, ValueError, TypeError):
     """A custom getter or creator cannot be called as one."""
 
     default_code = "getter_signature"
 
 
-class CollectionError(JaxscopeError):
+class NotCallableError(JaxscopeError, ValueError, TypeError):
+    """A regularizer or a constraint is no function of a variable's value."""
+
+    default_code = "regularizer_not_callable"
+
+
+class GraphArgumentError(JaxscopeError, TypeError):
+    """An argument of TensorFlow 1's steers the graph, which is not here."""
+
+    default_code = "graph_argument"
+
+
+class CollectionError(JaxscopeError, ValueError):
     """A variable or value cannot be in the collection that was named."""
 
     default_code = "trainable_conflict"
 
 
-class TemplateError(JaxscopeError):
+class TemplateError(JaxscopeError, ValueError):
     """A template's later call would make a variable."""
 
     default_code = "template_new_variable"
 
 
-class ScopeNestingError(JaxscopeError):
+class ScopeNestingError(JaxscopeError, RuntimeError):
     """Scopes were left in another order than they were entered."""
 
     default_code = "scope_nesting"
@@ -212,13 +239,13 @@ class KeyStreamError(JaxscopeError):
     default_code = "keys"
 
 
-class MergeError(JaxscopeError):
+class MergeError(JaxscopeError, ValueError):
     """Two sets of variables disagree about a name that both have."""
 
     default_code = "merge"
 
 
-class VariablesMismatchError(JaxscopeError):
+class VariablesMismatchError(JaxscopeError, ValueError):
     """Given variables do not match the specs: names missing, extra, misshapen or mistyped."""
 
     default_code = "mismatch"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import jax
 import jax.numpy as jnp
 
+from jaxscope._core.base.describe import shown
 from jaxscope._core.base.immutable import Value
 
 __all__ = [
@@ -148,7 +149,7 @@ def _sum(losses: list[jax.Array | None]) -> jax.Array | None:
 
 def _checked(scale: float) -> float:
     if not 0 <= scale < math.inf:
-        raise ValueError(f"the scale of a regularizer must be finite and 0 or more, not {scale!r}")
+        raise ValueError(f"the scale of a regularizer must be finite and 0 or more, not {shown(scale)}")
     return scale
 
 

@@ -51,44 +51,6 @@ def test_replaying(line: corpus.Line, record_property: Any):
         pytest.fail(f"{line.title}\n{difference}", pytrace=False)
 
 
-@pytest.mark.parametrize("line", [pytest.param(line, id=line.id) for line in corpus.lines()[::4]])
-def test_the_long_way_alone(line: corpus.Line, monkeypatch: pytest.MonkeyPatch):
-    """Plain requests come to the same by the short way of `Pass.take` and by the long way of all others."""
-    for kind in (Recording, Replaying):
-        monkeypatch.setattr(kind, "take", lambda *args, **kwargs: None)
-    expected, got = outcomes.expected_replay(line), runner.replay(line.program, line.outcome)
-    if difference := outcomes.difference(expected, got, line.program):
-        pytest.fail(f"{line.title}\n{difference}", pytrace=False)
-    if difference := outcomes.difference(
-        line.outcome, runner.record(line.program, line.outcome), line.program
-    ):
-        pytest.fail(f"{line.title}\n{difference}", pytrace=False)
-
-
-def test_plain_requests_take_the_short_way(monkeypatch: pytest.MonkeyPatch):
-    """All of a replay's, and all of a recording's but the first of each initializer, shape and dtype."""
-    found: dict[type, list[bool]] = {Recording: [], Replaying: []}
-    for kind, taken in found.items():
-        take = kind.take
-
-        def noted(*args: Any, take: Any = take, taken: Any = taken, **kwargs: Any) -> Any:
-            value = take(*args, **kwargs)
-            taken.append(value is not None)
-            return value
-
-        monkeypatch.setattr(kind, "take", noted)
-
-    @js.transform
-    def net(x: jax.Array) -> jax.Array:
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                x = x @ js.get_variable("w", [3, 3]) + js.get_variable("b", [3])
-        return x
-
-    net.apply(net.init(jax.random.key(0), jnp.ones(3)), jnp.ones(3))
-    assert found == {Recording: [False, False, True, True, True, True], Replaying: [True] * 6}
-
-
 def test_exchanged_names_are_noticed():
     """That names agree is more than that the same names are there."""
     line = next(line for line in corpus.lines() if line.id == "case-6")

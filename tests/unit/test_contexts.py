@@ -52,7 +52,7 @@ def test_a_function_may_call_itself():
                 tree(depth - 2) if depth > 1 else None
 
     transformed = js.transform(tree)
-    assert list(transformed.spec(2)) == ["at_2/at_0/w", "at_2/at_1/at_0/w", "at_2/at_1/w", "at_2/w"]
+    assert list(transformed.spec(2)) == ["at_2/w", "at_2/at_1/w", "at_2/at_1/at_0/w", "at_2/at_0/w"]
 
 
 def test_recursion_without_end_is_python_s_error():
@@ -75,7 +75,7 @@ def test_apply_inside_another_function_is_a_pass_of_its_own():
             y, _ = scale.apply_with_state({"w": w}, y)
             return y + js.get_variable("b", [3])
 
-    assert list(outer.spec(ONE)) == ["outer/b", "outer/w"]
+    assert list(outer.spec(ONE)) == ["outer/w", "outer/b"]
     given = {"outer/w": 3 * ONE, "outer/b": ONE}
     for apply in (outer.apply, jax.jit(outer.apply)):
         np.testing.assert_array_equal(apply(given, ONE), 19 * ONE)
@@ -124,7 +124,7 @@ def test_eight_threads_of_fifty_passes():
             js.Variable(float(number), name="v")
         return x
 
-    names = ["layer/w", "layer_1/w", "v", "v_1"]
+    names = ["layer/w", "v", "layer_1/w", "v_1"]
     start = threading.Barrier(8)
 
     def work(thread: int) -> None:

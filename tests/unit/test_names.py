@@ -102,6 +102,21 @@ def test_order_is_numeric():
     assert sorted(listed, key=names.order_key) == listed[2:] + listed[1::-1]
 
 
+@quick
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**12)), min_size=1))
+def test_order_is_that_of_numbers(pairs: list[tuple[int, int]]):
+    """With zeros in front as without; which of two equal numbers is first is told by the zeros."""
+    listed = sorted((f"w_{'0' * zeros}{number}" for zeros, number in pairs), key=names.order_key)
+    numbers = [int(name.removeprefix("w_")) for name in listed]
+    assert numbers == sorted(numbers)
+
+
+def test_numbers_of_any_length_are_ordered():
+    """Python refuses to make an int of more than 4300 digits; R7 has no such limit."""
+    long, longer = "w_" + "1" * 5000, "w_" + "1" * 5001
+    assert sorted([longer, "w_2", long, "w_10"], key=names.order_key) == ["w_2", "w_10", long, longer]
+
+
 def test_order_goes_part_by_part():
     """A scope's variables stay together: `a/z` is before `a-b/c`, though `-` is less than `/`."""
     assert sorted(["a-b/c", "a/z", "a"], key=names.order_key) == ["a", "a/z", "a-b/c"]

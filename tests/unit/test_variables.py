@@ -232,13 +232,41 @@ def test_masks_for_optax_are_maps_by_name(variables: js.Variables):
 
 def test_select_by_expression_or_predicate(variables: js.Variables):
     assert list(variables.select("b/")) == ["b/n", "b/w"]
-    assert list(variables.select("n")) == []  # an expression matches at the start, as in TF1
     assert list(variables.select(lambda name, value: value.ndim == 2)) == ["b/w"]
     assert list(variables.select("a").non_trainable) == ["a"]
 
 
+@pytest.mark.parametrize("method", [js.Variables.select, js.Variables.partition])
+def test_an_expression_that_matches_nothing_is_an_error(variables: js.Variables, method: Any):
+    """Most often it has a slip; a predicate, which nobody mistypes, may find nothing."""
+    with pytest.raises(VariableNotFoundError) as caught:
+        method(variables, "bb/")
+    assert str(caught.value) == (
+        "no variable's name matches 'bb/'\n"
+        "  near     b/\n"
+        "  fix      use a pattern that matches at the start of a full name"
+    )
+    assert caught.value.code == "nothing_matches"
+    assert not variables.select(lambda name, value: False)
+    assert not js.Variables().select("c/")
+
+
+def test_an_expression_that_matches_inside_a_name_is_told_how_to_say_so(variables: js.Variables):
+    with pytest.raises(VariableNotFoundError, match=r"at the start of a full name: '\.\*w' finds 'b/w'"):
+        variables.select("w")
+    assert list(variables.select(".*w")) == ["b/w"]
+
+
+def test_the_name_of_a_scope_is_told_how_to_be_selected(variables: js.Variables):
+    for name in ("b", "b/"):
+        with pytest.raises(KeyError, match=r"which is a scope: select\('b/'\) has what is in it"):
+            variables[name]
+    with pytest.raises(KeyError, match="no variable 'a/'; near names: a"):
+        variables["a/"]
+
+
 def test_partition_and_merge_are_inverse(variables: js.Variables):
-    for pattern in ("b/", "", "none", lambda name, _: name < "b/o"):
+    for pattern in ("b/", "", lambda name, _: False, lambda name, _: name < "b/o"):
         one, two = variables.partition(pattern)
         assert not set(one) & set(two)
         merged = one | two
@@ -303,6 +331,24 @@ def test_rename(variables: js.Variables):
         variables.rename({"c": "d"})
 
 
+def test_rename_what_names_begin_with(variables: js.Variables):
+    assert list(variables.rename("b/", "c/")) == ["a", "c/n", "c/w"]
+    assert list(variables.rename("b/", "")) == ["a", "n", "w"]
+    assert list(variables.rename("", "net/").non_trainable) == ["net/a"]
+    with pytest.raises(VariableNotFoundError, match="no variable's name begins with 'B/'") as caught:
+        variables.rename("B/", "c/")
+    assert caught.value.code == "nothing_matches"
+    assert not js.Variables().rename("B/", "c/")
+    with pytest.raises(MergeError, match="two variables would be called 'a'"):
+        variables.rename("b/n", "a")
+
+
+@pytest.mark.parametrize("arguments", [("b/",), ({"a": "c"}, "d"), (str.upper, "d"), ("b/", 3)])
+def test_rename_takes_one_of_three(variables: js.Variables, arguments: Any):
+    with pytest.raises(TypeError, match="a mapping, a function, or two strings"):
+        variables.rename(*arguments)
+
+
 def test_nested_has_a_level_for_each_part(variables: js.Variables):
     assert variables.nested() == {"a": variables["a"], "b": {"n": variables["b/n"], "w": variables["b/w"]}}
     with pytest.raises(MergeError, match="'b/w' is in a scope whose name is also a variable's"):
@@ -319,12 +365,36 @@ def test_repr_shows_names_types_and_sizes_but_no_values(variables: js.Variables)
 
 
 def test_repr_of_what_transforms_put_in():
-    """Masks, None and labels are no arrays; the repr tells their types."""
-    shown = repr(js.Variables({"mask": True, "none": None, "label": "adam", "key": jax.random.key(0)}))
-    assert "mask: bool (0 B)" in shown
-    assert "none: NoneType (0 B)" in shown
-    assert "label: str (0 B)" in shown
-    assert "key: key<fry>[] (8 B)" in shown
+    """Masks, None, numbers and labels are no arrays: the repr shows them."""
+    shown = repr(
+        js.Variables({"mask": True, "none": None, "label": "adam", "rate": 0.1, "key": jax.random.key(0)})
+    )
+    assert shown.splitlines()[1:-1] == [
+        "  key: key<fry>[] (8 B)",
+        "  label: 'adam'",
+        "  mask: True",
+        "  none: None",
+        "  rate: 0.1",
+    ]
+
+
+def test_repr_is_short_whatever_there_is():
+    """The first ones, the last ones, and how many are between."""
+    many = js.Variables({f"layer_{number}/w": number for number in range(2000)})
+    lines = repr(many).splitlines()
+    assert len(lines) < 40
+    assert lines[1] == "  layer_0/w: 0"
+    assert lines[-2] == "  layer_1999/w: 1999"
+    (left_out,) = [line for line in lines if "..." in line]
+    assert left_out == f"  ... ({2000 - (len(lines) - 3):,} more)"
+
+
+def test_repr_of_what_cannot_be_shown():
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert "w: <Odd, which cannot be shown>" in repr(js.Variables({"w": Odd()}))
 
 
 def test_repr_while_tracing(variables: js.Variables):

@@ -95,15 +95,18 @@ def staging_trace(chain: list[Any] | None = None) -> Any:
     return next((trace for trace in chain if type(trace).__name__ == "DynamicJaxprTrace"), None)
 
 
-def in_derivative_rule() -> bool:
+def in_derivative_rule(stop: Any) -> bool:
     """Tell whether JAX itself is running a derivative rule, outside the call of its function.
+
+    Args:
+        stop: The code of the frame beyond which nobody is asked: a pass inside a rule is not repeated.
 
     Such a rule repeats what the function did, on behalf of the same call: its frames lie between one
     of the file that defines `jax.custom_vjp` and a user's, without a call of the function between.
     """
     frame: FrameType | None = sys._getframe(1)
     inside = False
-    while frame is not None:
+    while frame is not None and frame.f_code is not stop:
         file = frame.f_code.co_filename
         if frame.f_code in _RULE_CALLS:
             inside = False
@@ -115,12 +118,15 @@ def in_derivative_rule() -> bool:
     return False
 
 
-def repeats_a_call() -> bool:
+def repeats_a_call(stop: Any) -> bool:
     """Tell whether JAX runs a body again here, on behalf of one call of the user's.
+
+    Args:
+        stop: The code of the frame beyond which nobody is asked.
 
     It does so in derivative rules, and in the loops that `jax.disable_jit` runs in Python.
     """
-    return in_derivative_rule() or (bool(cast(Any, jax.config).jax_disable_jit) and loops_open(None) > 0)
+    return in_derivative_rule(stop) or (bool(cast(Any, jax.config).jax_disable_jit) and loops_open(stop) > 0)
 
 
 def loops_open(stop: Any) -> int:

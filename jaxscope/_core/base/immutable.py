@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from jaxscope._core.base.describe import shown
+
 
 class Value:
     """An immutable value, whose attributes are what its constructor sets, each once.
@@ -19,11 +21,11 @@ class Value:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
-            raise AttributeError(f"{self!r} is immutable")
+            raise AttributeError(f"{shown(self)} is immutable")
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{self!r} is immutable")
+        raise AttributeError(f"{shown(self)} is immutable")
 
     def __repr__(self) -> str:
         return (

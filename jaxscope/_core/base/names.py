@@ -3,6 +3,7 @@
 import functools
 import re
 
+from jaxscope._core.base.describe import shown
 from jaxscope.errors import InvalidNameError
 
 _FIRST = "A-Za-z0-9."
@@ -39,7 +40,7 @@ def check_string(name: object, what: str, site: object) -> None:
     """Raise `InvalidNameError` (code `not_a_string`) unless `name` is a string."""
     if not isinstance(name, str):
         raise InvalidNameError(
-            f"the name of a {what} must be a string, not {_short(name)}",
+            f"the name of a {what} must be a string, not {shown(name)}",
             code="not_a_string",
             at=site,
             fix="pass a string, or give the arguments by keyword",
@@ -49,7 +50,7 @@ def check_string(name: object, what: str, site: object) -> None:
 def invalid(name: str, what: str, site: object, *, first: bool = True) -> InvalidNameError:
     """Return the error for a `name` that has a character it may not have."""
     return InvalidNameError(
-        f"{_short(name)} is not a valid name for a {what}: {_complaint(name, first)}",
+        f"{shown(name)} is not a valid name for a {what}: {_complaint(name, first)}",
         at=site,
         fix="use letters, digits and any of _ . / \\ > - ; the first must be a letter, a digit or a dot",
     )
@@ -65,21 +66,18 @@ def _complaint(name: str, first: bool) -> str:
     return f"character {at + 1} is {name[at]!r}"
 
 
-def _short(name: object) -> str:
-    text = repr(name)
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
-
-
 _DIGITS = re.compile(r"(\d+)")
 
 
 @functools.lru_cache(maxsize=65536)
-def order_key(full_name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+def order_key(full_name: str) -> tuple[tuple[tuple[int, int, str, str], ...], ...]:
     """Return a sort key that orders names part by part, numbers by size: `layer_2` before `layer_10`."""
-    return tuple(
-        tuple(
-            (0, int(piece), piece) if piece.isdigit() and piece.isascii() else (1, 0, piece)
-            for piece in _DIGITS.split(part)
-        )
-        for part in full_name.split("/")
-    )
+    return tuple(tuple(map(_piece_key, _DIGITS.split(part))) for part in full_name.split("/"))
+
+
+def _piece_key(piece: str) -> tuple[int, int, str, str]:
+    # By its digits, not as an `int`, which Python refuses to make of more than 4300 of them.
+    if piece.isdigit() and piece.isascii():
+        digits = piece.lstrip("0")
+        return 0, len(digits), digits, piece
+    return 1, 0, piece, ""

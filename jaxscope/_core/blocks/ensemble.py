@@ -1,4 +1,4 @@
-"""Ensembles: members that run side by side as one vmap."""
+"""ensemble: members that run side by side as one vmap, with the variables of a loop."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -10,9 +10,8 @@ from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import placeholders
-from jaxscope._core.blocks.layers import _Layers
+from jaxscope._core.blocks.layers import Layers
 from jaxscope._core.model.variable_scope import variable_scope
-from jaxscope._core.passes.recording import Recording
 from jaxscope._core.passes.running import current
 from jaxscope.errors import InvalidShapeError
 
@@ -20,37 +19,39 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Ensemble(_Layers[P, R]):
+class Ensemble(Layers[P, R]):
     """Members that run side by side as one `jax.vmap`; made by `ensemble`."""
 
     def __init__(self, block: Callable[P, R], size: int, name: str, in_axes: int | None) -> None:
         super().__init__(block, size, name)
         self._in_axes = in_axes
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the members; each array that they return has a leading axis of members."""
         run = current("ensemble")
         call = Call(args, kwargs)
         arrays = call.arrays
+        shared = arrays
         if self._in_axes is not None:
             call.arrays = [_without_axis(array, self._in_axes, self._length) for array in arrays]
-        prepared = self._prepare(run, "ensemble", call)
+            shared = [None] * len(arrays)
+        prepared = self._prepare(run, "ensemble", call, shared)
         kept = call.without_arrays()
         if prepared is None:
             return self._one_after_the_other(kept, arrays)
-        if isinstance(run, Recording):
-            self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
-            return cast(R, placeholders(prepared.recipe.result, self._length))
+        if run.abstract:
+            prepared.write(run, dict.fromkeys(prepared.recipe.writes))
+            return cast(R, placeholders(prepared.recipe.result, self._length).value())
 
-        def member(values: Any, words: Any, counts: Any, arrays: Any) -> Any:
+        def member(xs: Any, arrays: Any) -> Any:
             args, kwargs = kept.join(arrays)
-            result, writes = prepared.play(self._block, values, words, counts, args, kwargs)
+            result, writes = prepared.play(run, xs, args, kwargs)
             return Result(result), writes
 
-        members = jax.vmap(member, in_axes=(0, 0, 0, self._in_axes), axis_size=self._length)
-        with run.traces.neutral():  # the members make no request of this pass
-            result, writes = members(prepared.values, prepared.words, prepared.counts, arrays)
-        self._write(run, prepared, writes)
+        members = jax.vmap(member, in_axes=(0, self._in_axes), axis_size=self._length)
+        with prepared.outside(run, self._name):
+            result, writes = members(prepared.xs, arrays)
+        prepared.write(run, writes)
         return cast(R, result.value())
 
     def _one_after_the_other(self, call: Call, arrays: list[Any]) -> R:
@@ -100,7 +101,6 @@ def ensemble(
         TraceError: On a call: the block asks for something that relative names cannot say.
 
     Example:
-        >>> import jax, jax.numpy as jnp, jaxscope as js
         >>> net = js.transform(js.ensemble(lambda x: x @ js.get_variable("w", [4, 2]), 5))
         >>> variables = net.init(jax.random.key(0), jnp.ones(4))
         >>> len(variables), net.apply(variables, jnp.ones(4)).shape

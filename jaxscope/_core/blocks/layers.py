@@ -1,15 +1,19 @@
-"""Depth: layers that run as one scan, and members of an ensemble as one vmap."""
+"""Layers: one block, and the variables of many scopes, stacked; what scan_layers and ensemble share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import jax
 import jax.numpy as jnp
 
 from jaxscope._core.base.calls import Call
+from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sites import here
-from jaxscope._core.blocks.block import Block, Surroundings
-from jaxscope._core.blocks.group import Group, stacked_values
-from jaxscope._core.blocks.recipe import CannotLiftError, Recipe
+from jaxscope._core.blocks.block import Block
+from jaxscope._core.blocks.border import CannotLiftError
+from jaxscope._core.blocks.group import Group
+from jaxscope._core.blocks.recipe import Answers, Recipe
 from jaxscope._core.model.variable_scope import variable_scope
 from jaxscope._core.passes.running import Pass
 from jaxscope.errors import InvalidNameError, InvalidShapeError
@@ -18,14 +22,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Layers(Generic[P, R]):
+class Layers(Generic[P, R]):
     """What `scan_layers` and `ensemble` share: one block, and variables of many scopes, stacked."""
 
     def __init__(self, block: Callable[P, R], length: int, name: str) -> None:
         for number in (block, length):
             if not (callable(number) if number is block else isinstance(number, int)):
                 raise TypeError(
-                    f"js.scan_layers and js.ensemble take a function and a number, not {number!r}"
+                    f"js.scan_layers and js.ensemble take a function and a number, not {shown(number)}"
                 )
         if "{}" not in name or name.count("{}") != 1 or "/" in name:
             raise InvalidNameError(
@@ -49,127 +53,148 @@ class _Layers(Generic[P, R]):
         self.__name__ = getattr(block, "__name__", "block")
         self.__doc__ = block.__doc__
 
-    def _prepare(self, run: Pass, what: str, call: Call) -> "_Prepared | None":
-        """Return the block's recipe in one layer, and the variables of all layers, stacked.
+    def _prepare(self, run: Pass, what: str, call: Call, shared: list[Any]) -> "Prepared | None":
+        """Return the block's recipe, and the variables of all layers, stacked.
 
-        None where the layers have to run one by one: where the block fails, or a rule has to see each.
+        None where the layers have to run one by one: where the block fails, or the layers are not alike.
+
+        Args:
+            run: The pass.
+            what: The public name of the function, for messages.
+            call: The arguments of one layer.
+            shared: Its arrays; None for those that are not the same for all layers.
         """
-        mark = run.name_scopes.mark()
-        with variable_scope(self._scope(0)) as scope:
-            surroundings = Surroundings.of(run)
-            try:
-                recipe = self._block.recipe(run, call, surroundings)
-            except CannotLiftError as problem:
-                meaning = f"js.{what} runs its block for all layers at once"
-                raise problem.error(run, meaning, ", or run the layers in a Python loop") from None
-            except Exception as problem:
-                if getattr(problem, "code", "") == "write_in_block":
-                    raise  # what to write instead, in the block
-                recipe = None  # the layers in a loop say what is wrong, by full names
-            getter = scope.custom_getter
-        run.name_scopes.undo(mark)
-        if recipe is None or (getter is not None and recipe.writes):
-            return None
-        prepared = _Prepared(recipe, surroundings)
-        group = Group(run.scope._prefix, self._name, self._length, recipe.requests)
-        before = run.groups.get(group.pattern)
-        if getter is None and isinstance(before, Group) and before.shared_by(group):
-            prepared.group = before
-        elif getter is None and self._at_once(run, group, recipe):
-            group.values = stacked_values(run, group)
-        if group.values:
-            run.add_group(group)
-            prepared.group = group
-        if prepared.group is not None:
-            prepared.values = prepared.group.values
-            self._enter_all(run, recipe)
-        else:
-            entries = self._one_by_one(run, recipe, getter)
-            if entries is None:
+        mark, floor = run.scopes.mark(), run.scopes.entered
+        try:
+            with variable_scope(self._scope(0)):
+                recipe = self._block.recipe(run, call, floor)
+        except CannotLiftError as problem:
+            if problem.loop:
                 return None
-            prepared.entries = entries
-            prepared.values = {
-                name: jnp.stack([run.read(entry) if entry else value for entry, value in column])
-                for name, column in entries.items()
-            }
-        if recipe.keys:
-            scopes = [run.scope._prefix + self._scope(index) for index in range(self._length)]
-            prepared.words, prepared.counts = recipe.key_arguments(run, surroundings.stream, scopes)
-        return prepared
+            meaning = f"js.{what} runs its block for all layers at once"
+            raise problem.error(run, meaning, ", or run the layers in a Python loop") from None
+        except Exception as problem:  # the layers in a loop say what is wrong
+            if getattr(problem, "code", "") == "write_in_block":
+                raise  # what to write instead, in the block
+            return None
+        finally:
+            run.scopes.undo(mark)
+        group = self._group(run, recipe)
+        if group is None:
+            return self._one_by_one(run, recipe, shared)
+        self._enter_all(run, recipe)
+        values = {recipe.prefix + name: home[0].read(home[1]) for name, home in group.homes.items()}
+        scopes = [run.scopes.current._prefix + self._scope(index) for index in range(self._length)]
+        rows = [recipe.take(run, scope, shared) for scope in scopes] if recipe.takes_keys else []
+        return Prepared(recipe, values, {}, rows, group, [])
 
     def _scope(self, index: int) -> str:
         return self._name.replace("{}", str(index))
 
+    def _group(self, run: Pass, recipe: Recipe) -> Group | None:
+        """Return the layers' variables as a group, if no rule has to see single layers; else None."""
+        books, around = run.books, run.around
+        if not recipe.plain or around.border.listens:
+            return None
+        group = Group(run.scopes.current._prefix, self._name, self._length, recipe.variables)
+        before = books.groups.get(group.pattern)
+        if isinstance(before, Group):
+            return before if before.shares(group) else None
+        one_by_one = (
+            around.creators
+            or around.frozen
+            or (recipe.writes and not run.traces.at_root)
+            or any(entry.request.reuse is True for entry in group.requests.values())
+            or any(name.startswith(group.prefix) for name in (*books.entries, *books.groups))
+        )
+        if one_by_one or not group.find(run):
+            return None
+        books.add_group(group)
+        return group
+
     def _enter_all(self, run: Pass, recipe: Recipe) -> None:
         """Enter the scopes of all layers into the books."""
-        if run.assuming or run.traces.memory.numbered:
+        if run.traces.memory.numbered:
             for index in range(self._length):
                 with variable_scope(self._scope(index)):
                     recipe.enter(run)
             return
-        above = run.scope._prefix
-        run.counts.log += [above + self._scope(index) for index in range(self._length)]
-        run.skipped_scopes = True
+        above = run.scopes.current._prefix
+        run.scopes.counts.log += [above + self._scope(index) for index in range(self._length)]
+        run.scopes.skipped = True
 
-    def _at_once(self, run: Pass, group: Group, recipe: Recipe) -> bool:
-        """Tell whether no rule has to see single layers: then their entries are made when asked for."""
-        return not (
-            run.creators
-            or run.frozen
-            or run.assuming
-            or (recipe.writes and not run.traces.at_root)
-            or any(request.regularizer is not None or request.reuse is True for request in recipe.requests)
-            or any(name.startswith(group.prefix) for name in (*run.entries, *run.groups))
-        )
-
-    def _one_by_one(self, run: Pass, recipe: Recipe, getter: Any) -> dict[str, list[Any]] | None:
+    def _one_by_one(self, run: Pass, recipe: Recipe, shared: list[Any]) -> "Prepared | None":
         """Ask for the variables of each layer; None where one is refused, or is not like the others."""
-        columns: dict[str, list[Any]] = {request.name: [] for request in recipe.requests}
-        run.settle()
-        before, mark = set(run.entries), run.name_scopes.mark()
+        rows: list[Answers] = []
+        entries: list[dict[str, Any]] = []
+        mark = run.mark()
         try:
             for index in range(self._length):
                 with variable_scope(self._scope(index)) as scope:
-                    if not all(request.fits(run, scope._prefix) for request in recipe.requests):
+                    answers = recipe.ask(run, shared)
+                    if answers is None:
                         break
-                    for request in recipe.requests:
-                        value = request.ask(run, scope._prefix, getter)
-                        entry = None if getter else run.entries[scope._prefix + request.name]
-                        columns[request.name].append((entry, value))
                     recipe.enter(run)
+                    rows.append(answers)
+                    found = {name: run.books.find(scope._prefix + name) for name in recipe.writes}
+                    entries.append(found)
+        except Exception:  # noqa: BLE001 - it comes again in a loop over the layers, from its own line
+            rows.clear()
+        if len(rows) < self._length or any(entry is None for found in entries for entry in found.values()):
+            run.undo(mark)
+            return None
+        stacked: dict[Any, Any] = {}
+        same: dict[Any, Any] = {}
+        for key, first in rows[0].values.items():
+            column = [row.values[key] for row in rows]
+            if all(value is first for value in column) and self._length > 1:
+                same[key] = first
             else:
-                return columns
-        except Exception:  # noqa: BLE001, S110 - it comes again in a loop over the layers, from its own line
-            pass
-        run.forget([name for name in run.entries if name not in before])
-        run.name_scopes.undo(mark)
-        return None
-
-    def _write(self, run: Pass, prepared: "_Prepared", writes: dict[str, Any]) -> None:
-        for name, values in writes.items():
-            if prepared.group is not None:
-                run.write(prepared.group.stacked_entry(name), values)
-                continue
-            for index, (entry, _) in enumerate(prepared.entries[name]):
-                run.write(entry, None if values is None else values[index])
-        run.changed()
+                stacked[key] = jnp.stack(column)
+        return Prepared(recipe, stacked, same, [row.parts for row in rows], None, entries)
 
 
-class _Prepared:
-    """All that a run of the layers needs."""
+class Prepared:
+    """All that a run of the layers needs.
 
-    group: Group | None = None
-    words: Any = None
-    counts: Any = None
+    Attributes:
+        xs: What differs from layer to layer, with a leading axis of layers.
+    """
 
-    def __init__(self, recipe: Recipe, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        stacked: dict[Any, Any],
+        same: dict[Any, Any],
+        rows: list[list[tuple[Any, Any]]],
+        group: Group | None,
+        entries: list[dict[str, Any]],
+    ) -> None:
         self.recipe = recipe
-        self.surroundings = surroundings
-        self.values: dict[str, Any] = {}
-        self.entries: dict[str, list[Any]] = {}
+        self._keys = list(stacked)
+        self.xs = (list(stacked.values()), *recipe.stack(rows))
+        self._same = same
+        self._group = group
+        self._entries = entries
 
-    def play(self, block: Block, values: Any, words: Any, counts: Any, args: Any, kwargs: Any) -> Any:
-        """Run the block in one layer."""
-        stream = self.surroundings.stream
-        key = None if stream is None else stream.key
-        return block.play(self.recipe, self.surroundings, values, key, words, counts, args, kwargs)
+    def play(self, run: Pass, xs: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Run one layer, with what is its own; return its result, and what it sets."""
+        values, words, counts = xs
+        stream = run.around.stream
+        given = {**self._same, **dict(zip(self._keys, values, strict=True))}
+        return self.recipe.play(given, None if stream is None else stream.key, words, counts, args, kwargs)
+
+    @contextmanager
+    def outside(self, run: Pass, name: str) -> Iterator[None]:
+        """Run the layers under their name, without requests of the pass."""
+        with run.traces.neutral(), jax.named_scope(name):
+            yield
+
+    def write(self, run: Pass, writes: dict[str, Any]) -> None:
+        """Set the variables of all layers; None stands for values while recording."""
+        for name, values in writes.items():
+            if self._group is not None:
+                run.set(self._group.stacked(name), values)
+                continue
+            for index, entries in enumerate(self._entries):
+                run.set(entries[name], None if values is None else values[index])

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-import jax
-
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.sites import here
-from jaxscope._core.blocks.block import Block, Surroundings
-from jaxscope._core.blocks.recipe import CannotLiftError, Recipe
+from jaxscope._core.blocks.block import Block
+from jaxscope._core.blocks.border import CannotLiftError
+from jaxscope._core.blocks.recipe import Answers, Recipe
 from jaxscope._core.passes.running import current
+from jaxscope._core.variables.given import as_given
 from jaxscope._core.variables.tree import Variables
+from jaxscope.errors import VariableNotFoundError, near
 
 R = TypeVar("R")
 
@@ -36,7 +37,6 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
         JaxscopeError: As the block's requests.
 
     Example:
-        >>> import jax, jax.numpy as jnp, jaxscope as js
         >>> def scaled(x):
         ...     return x * js.get_variable("scale", [])
         >>> @js.transform
@@ -52,37 +52,52 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
         {'scale': Array(3., dtype=float32)}
     """
     run = current("lift")
-    lifted = Block(block)
-    entered = run.counts.entered_below(run.scope._name)
-    surroundings = Surroundings.of(run)._replace(
-        entered=tuple(path.removeprefix(run.scope._prefix) for path in entered)
-    )
     call = Call(args, kwargs)
     try:
-        recipe = lifted.recipe(run, call, surroundings)
-        _check_pure(recipe)
+        recipe = Block(block).recipe(run, call)
+        if recipe.writes or recipe.takes_shared_keys:
+            raise CannotLiftError("js.set_variable" if recipe.writes else "js.next_key", here())  # noqa: TRY301
+        answers = recipe.ask(run, call.arrays)
+        names = _names(recipe, answers)
     except CannotLiftError as problem:
         meaning = "js.lift makes a pure function of its block"
         raise problem.error(run, meaning, ": pass keys in, and return what is to be written") from None
     except Exception:
-        block(*args, **kwargs)  # says what is wrong by the full names
+        block(*args, **kwargs)  # leaves behind what a call leaves, and says what is wrong
         raise
-    getter = run.scope.custom_getter
-    prefix = run.scope._prefix
-    values = {request.name: request.ask(run, prefix, getter) for request in recipe.requests}
+    assert answers is not None
     recipe.enter(run)
-    words, counts = jax.tree.map(lambda array: array[0], recipe.key_arguments(run, None, [run.scope._name]))
+    words, counts = recipe.stack([answers.parts])
 
     def function(values: Mapping[str, Any], /, *args: Any, **kwargs: Any) -> R:
-        result, _ = lifted.play(recipe, surroundings, values, None, words, counts, args, kwargs)
+        if missing := [name for name in names.values() if name not in values]:
+            raise VariableNotFoundError(
+                f"variable {missing[0]!r} of a block is not among the values that it is called with",
+                at=here(),
+                near=near(missing[0], values),
+                fix="call the function with the values that js.lift returned, or with others of these names",
+            )
+        given = {key: as_given(name, values[name]) for key, name in names.items()}
+        keys = (None, None) if words is None else (words[0], counts[0])
+        result, _ = recipe.play(given, None, *keys, args, kwargs)
         return cast(R, result)
 
-    made = {request.name: run.entries.get(prefix + request.name) for request in recipe.requests}
+    prefix = run.scopes.current._prefix
+    values = {name: answers.values[key] for key, name in names.items()}
+    made = {name: run.books.entries.get(prefix + name) for name in values}
     frozen = [name for name, entry in made.items() if entry is not None and not entry.trainable]
     return function, Variables(values, non_trainable=frozen)
 
 
-def _check_pure(recipe: Recipe) -> None:
-    shared = any(not key.own for key in recipe.keys)
-    if shared or recipe.writes:
-        raise CannotLiftError("js.next_key" if shared else "js.set_variable", here())
+def _names(recipe: Recipe, answers: Answers | None) -> dict[Any, str]:
+    """Return the relative name of each request's value, by its key."""
+    if answers is None:
+        raise CannotLiftError("a request that is answered otherwise when it is repeated", here())
+    names: dict[Any, str] = {}
+    values: dict[str, Any] = {}
+    for request in recipe.requests:
+        names[request.key] = name = request.name.removeprefix(recipe.prefix)
+        value = answers.values[request.key]
+        if values.setdefault(name, value) is not value:
+            raise CannotLiftError("a custom getter that gives one name several values", request.site)
+    return names

@@ -1,155 +1,237 @@
-"""Recipes: what a block asks for, by names relative to its scope, and how that is asked for elsewhere."""
+"""Recipes: what a block asks for, and how that is asked for in another scope."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxscope._core.base.sites import Site
-from jaxscope._core.blocks.keys import Key
-from jaxscope._core.model.get_variable import ask_for, ask_through
-from jaxscope._core.model.random_keys import Stream, check_taking
+from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.sites import here
+from jaxscope._core.blocks.border import Asked, CannotLiftError, Noting, Took
+from jaxscope._core.blocks.playing import Playing
+from jaxscope._core.passes.around import Around
+from jaxscope._core.passes.attempts import finish
+from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.running import Pass
-from jaxscope._core.requests.arguments import Reuse
-from jaxscope._core.scopes.numbering import NameScopes
-from jaxscope.errors import TraceError
+from jaxscope._core.scopes.stack import ScopeStack
 
 
-class CannotLiftError(BaseException):
-    """Ends the recording of a block that asks for something beyond names relative to its scope."""
+class Answers(NamedTuple):
+    """What a block gets in one scope.
 
-    def __init__(self, what: str, site: Site) -> None:
-        super().__init__(what)
-        self.what = what
-        self.site = site
+    Attributes:
+        values: By the keys of its requests.
+        parts: Words and count of each key that it takes, in order.
+    """
 
-    def error(self, run: Pass, meaning: str, fix: str) -> TraceError:
-        """Return the error for users: what was meant, and how to write it otherwise."""
-        return TraceError(
-            f"{meaning}, and the block uses {self.what}",
-            code="cannot_lift",
-            at=self.site,
-            scope=run.describe_scope(),
-            fix=f"keep that out of the block{fix}",
-        )
-
-
-class Request(NamedTuple):
-    """One variable that a block makes, by its relative name: what it is, and how it was asked for."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    explicit: bool
-    initializer: Any
-    regularizer: Any
-    reuse: Reuse
-    trainable: bool
-    collections: tuple[str, ...]
-    partitioner: Any
-    constraint: Any
-    site: Site
-    asked: tuple[Any, ...]  # the arguments of `ask_for`, from shape on
-    plain: bool  # whether it may take the short way of `Pass.take`
-
-    def ask(self, run: Pass, scope: str, getter: Callable[..., Any] | None = None) -> Any:
-        """Ask for the variable in a pass, below the scope whose names begin with `scope`."""
-        name = scope + self.name
-        if getter is not None:
-            return ask_through(run, getter, self.explicit, name, *self.asked)
-        options = run.scope._options
-        if self.plain and options.partitioner is options.constraint is None:
-            taken = run.take(
-                name, self.shape, self.dtype, self.initializer, self.trainable, self.explicit, self.site
-            )
-            if taken is not None:
-                return taken
-        # Specs show the line in the block, not the block's call.
-        return ask_for(run, self.explicit, name, *self.asked, site=self.site)
-
-    def fits(self, run: Pass, scope: str) -> bool:
-        """Tell whether the variable is new, or what the block was recorded with."""
-        entry = run.settled(scope + self.name)
-        return entry is None or (entry.shape == self.shape and entry.dtype == self.dtype)
-
-
-class CountedScopes(NameScopes):
-    """Notes which name scopes a block opens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asks: list[tuple[str, str, str]] = []
-
-    def ask(self, name: str, entries: Mapping[str, Any]) -> str:
-        given = super().ask(name, entries)
-        own = name.removeprefix(self.path + "/") if self.path else name
-        self.asks.append((self.path, own, given))
-        return given
+    values: dict[Any, Any]
+    parts: list[tuple[Any, Any]]
 
 
 class Recipe:
-    """What a block asks for: variables, keys, scopes that it enters, and what it returns."""
+    """What a block asks for, recorded in one scope of a pass; it lives as long as the pass.
 
-    def __init__(
-        self,
-        requests: list[Request],
-        keys: list[Key],
-        writes: tuple[str, ...],
-        entered: list[str],
-        asks: tuple[tuple[str, str, str], ...],
-        result: Any,
-        *,
-        numbers_scopes: bool,
-        has_getters: bool,
-    ) -> None:
-        self.requests = requests
-        self.keys = keys
-        self.writes = writes
-        self.entered = entered
-        self.asks = asks  # what name scopes it opens
-        self.result = result  # of shapes and dtypes
-        self.numbers_scopes = numbers_scopes
-        self.has_getters = has_getters
-        self.program: Any = None  # the jitted block, where it is called by `js.jit`
+    Attributes:
+        events: The requests and the keys taken, in order.
+        result: What it returns: a `Result` of shapes and dtypes.
+        prefix: What the names in its scope began with where it was recorded.
+        writes: The variables that it sets, by relative name.
+        numbers: Whether it asks for default names.
+        before: The scopes below its own that were entered before, by relative name.
+        program: The jitted block, where it is called by `js.jit`.
+    """
+
+    program: Any = None
+
+    def __init__(self, run: Pass, function: Callable[..., Any], call: Call, floor: int) -> None:
+        """Record a block in the current scope; afterwards the books are as they were.
+
+        Raises:
+            CannotLiftError: It asks for something that cannot be repeated for another scope.
+            Exception: What the block raises.
+        """
+        scopes = run.scopes
+        root = scopes.current
+        self._function = function
+        self.prefix = root._prefix
+        self._name = root._name
+        self._options = root._options
+        self._space = scopes.names.path
+        self._stream = run.around.stream
+        border = Noting(run, root, floor)
+        below = scopes.counts.entered_below(root._name)
+        self.before = tuple(path.removeprefix(root._prefix) for path in below)
+        mark, numbered = run.mark(), scopes.numbers
+        scopes.numbers = False
+        arguments: list[Any] = []
+
+        def trace(arrays: Any) -> Result:
+            run.traces.adopt()
+            arguments[:] = arrays
+            args, kwargs = call.join(arrays)
+            return Result(function(*args, **kwargs))
+
+        try:
+            with run.during(lambda around: around._replace(border=border)), run.traces.nested() as traces:
+                self.result = jax.eval_shape(trace, call.arrays)
+                self._inner = traces.found
+        finally:
+            self.numbers, scopes.numbers = scopes.numbers, scopes.numbers or numbered
+            self._aliases = dict(run.books.aliases)
+            self._entered = scopes.counts.log[mark[1][0] :]
+            self._asks = scopes.names.since(mark[1][1])
+            run.undo(mark)
+        if border.refusals:
+            raise CannotLiftError("an error that it has caught", here(), loop=True)
+        self._entries = border.plain | border.writes
+        self.writes = tuple(name.removeprefix(self.prefix) for name in border.writes)
+        self.events = [self._placed(event, run, arguments) for event in border.events]
+
+    def _placed(self, event: Asked | Took, run: Pass, arguments: list[Any]) -> Asked | Took:
+        if isinstance(event, Took):
+            stream = run.around.stream
+            if stream is not None and event.given is stream.given:
+                return event._replace(given="stream")
+            places = [at for at, argument in enumerate(arguments) if argument is event.given]
+            return event._replace(given=places[0] if places else (id(event.given),))
+        return event
+
+    @property
+    def requests(self) -> list[Asked]:
+        """The variables that it asks for, each once."""
+        found: dict[Any, Asked] = {}
+        for event in self.events:
+            if isinstance(event, Asked):
+                found.setdefault(event.key, event)
+        return list(found.values())
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether it takes random keys."""
+        return any(isinstance(event, Took) for event in self.events)
+
+    @property
+    def takes_shared_keys(self) -> bool:
+        """Whether it takes keys from the stream that is open around it."""
+        return any(isinstance(event, Took) and event.given == "stream" for event in self.events)
+
+    @property
+    def plain(self) -> bool:
+        """Whether no getter, creator or regularizer has a say in what it asks for."""
+        return all(
+            isinstance(event, Took)
+            or (event.request.getter is None and not event.creators and event.request.regularizer is None)
+            for event in self.events
+        )
+
+    @property
+    def variables(self) -> dict[str, Entry]:
+        """The variables that it asks for without getters, by relative name."""
+        asked = {event.name for event in self.events if isinstance(event, Asked)}
+        return {
+            name.removeprefix(self.prefix): entry for name, entry in self._entries.items() if name in asked
+        }
+
+    def take(self, run: Pass, scope: str, arguments: list[Any]) -> list[tuple[Any, Any]]:
+        """Return words and counts of the keys that it takes in a scope, and count them as taken."""
+        inside: dict[Any, object] = {}
+        taken = [event for event in self.events if isinstance(event, Took)]
+        return [self._take(event, run, scope + "/", arguments, inside) for event in taken]
+
+    def ask(self, run: Pass, arguments: list[Any]) -> Answers | None:
+        """Ask for all that the block asks for, in the current scope; None where it gets something of another type.
+
+        Args:
+            run: The pass.
+            arguments: The arrays of the call; None for those that are not the same in all scopes.
+        """
+        prefix = run.scopes.current._prefix
+        values: dict[Any, Any] = {}
+        parts: list[tuple[Any, Any]] = []
+        inside: dict[Any, object] = {}
+        for event in self.events:
+            if isinstance(event, Took):
+                parts.append(self._take(event, run, prefix, arguments, inside))
+                continue
+            name = prefix + event.name.removeprefix(self.prefix)
+            if event.creators is run.around.creators:
+                value = run.ask(name, event.request, event.site)
+            else:
+                with run.during(lambda around, event=event: around._replace(creators=event.creators)):
+                    value = run.ask(name, event.request, event.site)
+            if not isinstance(value, jax.Array) or jax.typeof(value) != event.type:
+                return None
+            values[event.key] = value
+        return Answers(values, parts)
+
+    def _take(
+        self, event: Took, run: Pass, prefix: str, arguments: list[Any], inside: dict[Any, object]
+    ) -> tuple[Any, Any]:
+        given: Any = event.given
+        if given == "stream":
+            given = run.around.stream.given
+        elif isinstance(given, int) and arguments[given] is not None:
+            given = arguments[given]
+        else:
+            given = inside.setdefault(given, object())
+        scope = event.scope.removeprefix(self.prefix) if event.scope != self._name else ""
+        return run.key_parts(given, (prefix + scope).removesuffix("/"))
 
     def enter(self, run: Pass) -> None:
         """Enter into the books, below the current scope, the scopes that the block enters."""
-        run.counts.log += [run.scope._prefix + path for path in self.entered]
-        if run.assuming or run.traces.memory.numbered:
-            run.name_scopes.again(self.asks, run.entries)
-        elif self.asks:
-            run.skipped_scopes = True
+        prefix, cut = run.scopes.current._prefix, len(self.prefix)
+        run.scopes.counts.log += [prefix + event[cut:] for event in self._entered]
+        if run.traces.memory.numbered:
+            run.scopes.names.again(self._asks, self._space, run.books.entries)
+        elif self._asks:
+            run.scopes.skipped = True
+        run.books.changed()
 
-    def key_arguments(self, run: Pass, stream: Stream | None, scopes: list[str]) -> tuple[Any, Any]:
-        """Return words and counts of the block's keys in each of some scopes, and count them as taken.
-
-        Args:
-            run: The pass that the block is called in.
-            stream: The stream that is open around the block.
-            scopes: Full names of the scopes that the block runs in, one after the other.
-
-        Returns:
-            uint32[scopes, keys, 2] and uint32[scopes, keys]; None for both where the block takes no keys.
-        """
-        if not self.keys:
+    def stack(self, rows: list[list[tuple[Any, Any]]]) -> tuple[Any, Any]:
+        """Return words and counts of the keys in several scopes, as uint32[scopes, keys, 2] and uint32[scopes, keys]."""
+        if not self.takes_keys:
             return None, None
-        if stream is not None:
-            check_taking(run, stream)
-        rows: list[list[tuple[Any, Any]]] = []
-        for scope in scopes:
-            row: list[tuple[Any, Any]] = []
-            for key in self.keys:
-                name = "/".join(part for part in (scope, key.scope) if part)
-                own = key.own or stream is None
-                row.append((run.words(name), key.number) if own else cast(Stream, stream).parts(name))
-            rows.append(row)
         return _stacked(rows, 0), _stacked(rows, 1)
+
+    def play(
+        self, values: dict[Any, Any], key: Any, words: Any, counts: Any, args: Any, kwargs: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Run the block with values by the keys of its requests; return its result, and what it sets."""
+        parts = [] if words is None else [(words[at], counts[at]) for at in range(len(words))]
+        stream = None if self._stream is None else self._stream.of(key)
+        memory = Memory()
+        result: list[Any] = []
+
+        def scopes(owner: Any, touch: Any) -> ScopeStack:
+            stack = ScopeStack(owner, self._name, self._options, touch)
+            stack.counts.log += [self.prefix + path for path in self.before]
+            return stack
+
+        def once(passes: list[Any], everywhere: bool) -> None:
+            run = Playing(
+                self._function,
+                memory,
+                everywhere=everywhere or self._inner,
+                scopes=scopes,
+                around=Around(stream=stream),
+                values=values,
+                entries=self._entries,
+                aliases=self._aliases,
+                parts=parts,
+            )
+            passes.append(run)
+            out = run.run(*args, **kwargs)
+            result[:] = [(out, {name: run.books.entries[self.prefix + name].value for name in self.writes})]
+
+        finish(once, [])
+        played: tuple[Any, dict[str, Any]] = result[0]
+        return played
 
 
 def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:
-    """Return words or counts as uint32[scopes, keys, ...]."""
     cells = [[pair[part] for pair in row] for row in rows]
     if any(isinstance(cell, jax.Array) for row in cells for cell in row):  # those of a block around this one
         return jnp.stack([jnp.stack([jnp.asarray(cell, np.uint32) for cell in row]) for row in cells])

@@ -1,4 +1,4 @@
-"""Layers that run as one scan."""
+"""scan_layers: layers that run as one scan, with the variables of a loop."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -11,17 +11,18 @@ from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import placeholders
-from jaxscope._core.blocks.layers import _Layers
+from jaxscope._core.blocks.layers import Layers, Prepared
 from jaxscope._core.model.variable_scope import variable_scope
-from jaxscope._core.passes.recording import Recording
-from jaxscope._core.passes.running import current
+from jaxscope._core.passes.running import Pass, current
 from jaxscope.errors import TraceError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_NUMBERS = (jax.Array, np.ndarray, np.generic, bool, int, float, complex)
 
-class Scanned(_Layers[P, R]):
+
+class Scanned(Layers[P, R]):
     """Layers that run as one `jax.lax.scan`; made by `scan_layers`."""
 
     def __init__(self, block: Callable[P, R], length: int, name: str, unroll: int | bool, remat: Any) -> None:
@@ -29,11 +30,11 @@ class Scanned(_Layers[P, R]):
         self._unroll = unroll
         self._remat = remat
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the layers, the first argument of each being what the one before returned.
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the layers: the first argument goes from one to the next, the others to all.
 
         Raises:
-            TypeError: There is no first argument.
+            TypeError: There is no first argument by position.
             TraceError: The block returns another type than it takes (code `carry`), or asks for something
                 that names relative to its scope cannot say (`cannot_lift`).
         """
@@ -42,39 +43,42 @@ class Scanned(_Layers[P, R]):
             raise TypeError("the first argument, which goes from layer to layer, must be given by position")
         x, *rest = cast("tuple[Any, ...]", args)
         leaves, structure = jax.tree.flatten(x)
-        if all(isinstance(leaf, _NUMBERS) for leaf in leaves):
+        prepared: Prepared | None = None
+        if all(isinstance(leaf, _NUMBERS) for leaf in leaves):  # others can't go through a scan
             arrays = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for leaf in leaves]
             x = jax.tree.unflatten(structure, arrays)
-            prepared = self._prepare(run, "scan_layers", Call((x, *rest), kwargs))
-        else:
-            prepared = None  # a Python value that goes from layer to layer can't go through a scan
+            call = Call((x, *rest), kwargs)
+            shared = [None] * len(arrays) + call.arrays[len(arrays) :]
+            prepared = self._prepare(run, "scan_layers", call, shared)
         if prepared is None:
             for index in range(self._length):
                 with variable_scope(self._scope(index)):
                     x = cast(Any, self._function)(x, *rest, **kwargs)
             return cast(R, x)
-        if isinstance(run, Recording):
-            _check_carry(prepared.recipe.result, x)
-            self._write(run, prepared, dict.fromkeys(prepared.recipe.writes))
-            return cast(R, placeholders(prepared.recipe.result))
+        recipe = prepared.recipe
+        if run.abstract:
+            result = placeholders(recipe.result).value()
+            _check_carry(result, x)
+            prepared.write(run, dict.fromkeys(recipe.writes))
+            return cast(R, result)
+        x, writes = self._scan(run, prepared, x, rest, kwargs)
+        prepared.write(run, writes)
+        return cast(R, x)
 
+    def _scan(self, run: Pass, prepared: Prepared, x: Any, rest: Any, kwargs: Any) -> tuple[Any, Any]:
         def layer(x: Any, xs: Any) -> Any:
-            values, words, counts = xs
-            return prepared.play(self._block, values, words, counts, (x, *rest), kwargs)
+            return prepared.play(run, xs, (x, *rest), kwargs)
 
         if self._remat is not False and self._remat is not None:
             policy = None if self._remat is True else self._remat
             layer = jax.checkpoint(layer, policy=policy, prevent_cse=False)
-        xs = (prepared.values, prepared.words, prepared.counts)
-        with run.traces.neutral():  # the layers make no request of this pass
+        with prepared.outside(run, self._name):
             try:
-                x, writes = jax.lax.scan(layer, x, xs, length=self._length, unroll=self._unroll)
+                return jax.lax.scan(layer, x, prepared.xs, length=self._length, unroll=self._unroll)
             except TypeError:
-                first = jax.tree.map(lambda stack: stack[0], xs)
+                first = jax.tree.map(lambda stack: stack[0], prepared.xs)
                 _check_carry(jax.eval_shape(layer, x, first)[0], x)
                 raise
-        self._write(run, prepared, writes)
-        return cast(R, x)
 
 
 def _check_carry(result: Any, x: Any) -> None:
@@ -122,7 +126,6 @@ def scan_layers(
             something that names relative to its scope cannot say (`cannot_lift`).
 
     Example:
-        >>> import jax, jax.numpy as jnp, jaxscope as js
         >>> def layer(x):
         ...     return jnp.tanh(x @ js.get_variable("w", [4, 4]))
         >>> net = js.transform(js.scan_layers(layer, 3))

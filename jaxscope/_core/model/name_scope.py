@@ -38,8 +38,9 @@ def name_scope(name: str | None) -> Generator[str]:
         ['train/step']
     """
     run = current("name_scope")
+    run.absolute("js.name_scope")
     run.count_names()
-    scopes = run.name_scopes
+    scopes = run.scopes.names
     before = scopes.path
     if name is None or name == "":
         path = ""
@@ -50,14 +51,12 @@ def name_scope(name: str | None) -> Generator[str]:
         first = again or not before
         if not names.is_valid(own, first):
             raise names.invalid(name, "name scope", here(), first=first)
-        path = own if again else scopes.ask(names.join(before, own), run.entries)
+        path = own if again else scopes.ask(before, own, run.books.entries)
     scopes.path = path
-    if run.traces.active:
-        run.rekey()
+    run.books.changed()
     try:
         with jax.named_scope(path) if path else contextlib.nullcontext():
             yield path + "/" if path else ""
     finally:
         scopes.path = before
-        if run.traces.active:
-            run.rekey()
+        run.books.changed()

@@ -1,49 +1,52 @@
 """Random keys for dropout and the like, by scope, so that code elsewhere does not shift them."""
 
-import contextlib
-from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import jax
 
 from jaxscope._core.base import compat
 from jaxscope._core.base.sites import here
-from jaxscope._core.drawing.keys import as_key, fold, words_for
+from jaxscope._core.drawing.keys import as_key, fold
 from jaxscope._core.passes.running import Pass, current
 from jaxscope.errors import KeyStreamError
 
 
 class Stream:
-    """A key, and how many keys each scope has taken from it."""
+    """Where keys come from.
 
-    def __init__(self, key: jax.Array | None) -> None:
-        self.key = None if key is None else as_key(key, here())
-        self.counts: dict[str, int] = {}
-        # Loops that are open already run their bodies with this stream in each step, on a key of the step.
+    Attributes:
+        given: The key as the user gave it: keys of one object are counted together.
+        key: The key, or None.
+        loops: How many loops were open when the stream was: they run their bodies with this stream in each step,
+            on a key of the step.
+    """
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+        self.key = None if given is None else as_key(given, here())
         self.loops = compat.loops_open(Pass.run.__code__)
 
-    def take(self, scope: str) -> jax.Array:
-        """Return the next key of a scope."""
-        words, count = self.parts(scope)
-        return jax.random.fold_in(fold(cast(jax.Array, self.key), words), count)
-
-    def parts(self, scope: str) -> tuple[Any, Any]:
-        """Return what makes the next key of a scope another than all others: two words, and a count."""
-        count = self.counts.get(scope, 0)
-        self.counts[scope] = count + 1
-        return words_for(scope), count
+    def of(self, key: Any) -> "Stream":
+        """Return this stream for the pass of a block, in which the key is another array."""
+        made = Stream(None)
+        made.given, made.key, made.loops = self.given, key, 0
+        return made
 
 
-@contextlib.contextmanager
-def random_keys(key: jax.Array | None) -> Generator[None]:
+def random_keys(key: jax.Array | None) -> AbstractContextManager[None]:
     """Make `key` the source of `next_key` inside the block.
 
     Args:
         key: A typed or legacy key, usually an argument of the transformed function; None for no
             source: `next_key` is then an error.
 
+    Returns:
+        A context manager. Of one and the same key object, later blocks go on where earlier ones ended.
+
     Raises:
         KeyStreamError: `key` is no key, or a batch of keys.
+        ScopeNestingError: On leaving, where a block that was entered later is still open.
         NoPassError: Outside a transformed function.
 
     Example:
@@ -56,21 +59,16 @@ def random_keys(key: jax.Array | None) -> Generator[None]:
         (2,)
     """
     run = current("random_keys")
-    before = run.streams
-    run.streams = (*before, (run.open_stream or Stream)(key))
-    run.changed()
-    try:
-        yield
-    finally:
-        run.streams = before
-        run.changed()
+    stream = Stream(key)
+    return run.during(lambda around: around._replace(stream=stream))
 
 
 def next_key() -> jax.Array:
-    """Return a key that no other call of this pass gets.
+    """Return a key that no other call of this pass gets, from the innermost `random_keys`.
 
-    It depends on (the key given to `random_keys`, the current scope's full name, how many keys were
-    taken in that scope before) alone.
+    It depends on (the key given to `random_keys`, the current scope's full name, how many keys of that
+    key were taken in that scope before) alone. Two keys of equal bits are two keys only where they are two
+    objects: split a key rather than making it twice.
 
     Returns:
         A typed key, of shape `()`.
@@ -92,7 +90,7 @@ def next_key() -> jax.Array:
         False
     """
     run = current("next_key")
-    stream = run.streams[-1] if run.streams else None
+    stream = run.around.stream
     if stream is None or stream.key is None:
         raise KeyStreamError(
             "next_key has no key to take from",
@@ -101,12 +99,12 @@ def next_key() -> jax.Array:
             scope=run.describe_scope(),
             fix="open a stream around the call: with js.random_keys(key): ..., where key is an argument",
         )
-    check_taking(run, stream)
-    run.changed()
-    return cast(jax.Array, stream.take(run.scope._name))
+    _check_taking(run, stream)
+    words, count = run.key_parts(stream.given, run.scopes.current._name)
+    return cast(jax.Array, jax.random.fold_in(fold(stream.key, words), count))
 
 
-def check_taking(run: Pass, stream: Stream) -> None:
+def _check_taking(run: Pass, stream: Stream) -> None:
     """Raise `KeyStreamError` where JAX runs a body more than once, on the same key each time."""
     if compat.loops_open(Pass.run.__code__) > stream.loops:
         raise KeyStreamError(
@@ -120,7 +118,7 @@ def check_taking(run: Pass, stream: Stream) -> None:
             "    with js.random_keys(key): ...\n"
             "jax.lax.scan(body, carry, keys)",
         )
-    if compat.in_derivative_rule():
+    if compat.in_derivative_rule(Pass.run.__code__):
         raise KeyStreamError(
             "next_key is called in a derivative rule that JAX runs by itself",
             code="key_in_rule",

@@ -6,7 +6,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from jaxscope._core.base.sites import here
 from jaxscope._core.model.variable_scope import variable_scope
-from jaxscope._core.passes.running import Pass, current, entered
+from jaxscope._core.passes.running import Pass, current
 from jaxscope._core.requests.arguments import check_getter
 from jaxscope._core.requests.graph_keys import GraphKeys
 from jaxscope._core.scopes.scope import VariableScope
@@ -45,7 +45,7 @@ class Template(Generic[P, R]):
         self._custom_getter = custom_getter
         functools.update_wrapper(self, function, assigned=("__module__", "__doc__"), updated=())
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in the template's scope.
 
         Raises:
@@ -53,9 +53,12 @@ class Template(Generic[P, R]):
             VariableExistsError: The first call meets a name that is taken.
         """
         run = current("make_template")
+        run.absolute("js.make_template")
+        known = run.books.templates
         scope = self._scope(run)
-        if scope is not None and (self, "called") in run.templates:
-            return self._call_again(run, scope, *args, **kwargs)
+        if scope is not None and (self, "called") in known:
+            with run.during(lambda around: around._replace(frozen=True)), variable_scope(scope, reuse=True):
+                return self._function(*args, **kwargs)
         mark = run.mark()
         try:
             with variable_scope(scope) if scope is not None else self._new_scope() as entered:
@@ -63,40 +66,40 @@ class Template(Generic[P, R]):
         except BaseException:
             run.undo(mark)  # R52: a first call that fails leaves nothing
             raise
-        run.templates[self, "scope"] = scope or entered
-        run.templates[self, "called"] = True
-        run.changed()
+        known[self, "scope"] = scope or entered
+        known[self, "called"] = True
+        run.books.changed()
         return result
-
-    def _call_again(self, run: Pass, scope: VariableScope, *args: P.args, **kwargs: P.kwargs) -> R:
-        frozen, run.frozen = run.frozen, True
-        run.careful += 1
-        try:
-            with variable_scope(scope, reuse=True):
-                return self._function(*args, **kwargs)
-        finally:
-            run.frozen = frozen
-            run.careful -= 1
 
     def _new_scope(self) -> variable_scope:
         return variable_scope(self._unique_name, self._name, custom_getter=self._custom_getter)
 
     def _create_scope(self, run: Pass) -> None:
-        mark = run.name_scopes.mark()
+        mark = run.scopes.names.mark()
         with self._new_scope() as scope:
-            run.template_scopes[self] = scope
-        run.name_scopes.undo(mark)  # R49: it has a name, options and a count, but no name scope yet
-        run.changed()
+            run.books.template_scopes[self] = scope
+        run.scopes.names.undo(mark)  # R49: it has a name, options and a count, but no name scope yet
+        run.books.changed()
+
+    def _scope(self, run: Pass) -> VariableScope | None:
+        # A scope made with the template stays, as the template does, where a call around it is undone.
+        return run.books.templates.get((self, "scope")) or run.books.template_scopes.get(self)
 
     @property
     def variable_scope(self) -> VariableScope | None:
         """The scope of the template in this pass; None before its first call, unless made at once."""
-        run = current("make_template")
-        return self._scope(run)
+        return self._scope(current("make_template"))
 
-    def _scope(self, run: Pass) -> VariableScope | None:
-        # A scope made with the template stays, as the template does, where a call around it is undone.
-        return run.templates.get((self, "scope")) or run.template_scopes.get(self)
+    @property
+    def variable_scope_name(self) -> str | None:
+        """The full name of that scope, or None."""
+        scope = self.variable_scope
+        return None if scope is None else scope.name
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables in its scope, global and local ones; none before a call succeeded."""
+        return [*self.global_variables, *self.local_variables]
 
     @property
     def global_variables(self) -> list[Any]:
@@ -109,14 +112,20 @@ class Template(Generic[P, R]):
         return self._members(GraphKeys.TRAINABLE_VARIABLES)
 
     @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The variables in its scope that are not in `trainable_variables`; none before a call succeeded."""
+        trainable = {id(variable) for variable in self.trainable_variables}
+        return [variable for variable in self.variables if id(variable) not in trainable]
+
+    @property
     def local_variables(self) -> list[Any]:
         """The variables in its scope that are in `local_variables`; none before a call succeeded."""
         return self._members(GraphKeys.LOCAL_VARIABLES)
 
     def _members(self, key: str) -> list[Any]:
-        scope = self.variable_scope
-        run = entered("make_template")
-        return scope.get_collection(key) if scope is not None and (self, "called") in run.templates else []
+        scope, run = self.variable_scope, current("make_template")
+        called = (self, "called") in run.books.templates
+        return scope.get_collection(key) if scope is not None and called else []
 
 
 def make_template(

@@ -1,4 +1,4 @@
-"""Opening scopes: variable_scope, name_scope and variable_creator_scope."""
+"""variable_scope: a prefix for names, and defaults that the requests in it inherit."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,24 +7,18 @@ from typing import Any
 
 from jaxscope._core.base import compat, names
 from jaxscope._core.base.sites import here
-from jaxscope._core.model.getters import compose
 from jaxscope._core.passes.running import Pass, current, entered, running
 from jaxscope._core.requests.arguments import (
-    AUTO_REUSE,
     Reuse,
     as_dtype,
+    check_callable,
     check_getter,
     check_initializer,
     check_reuse,
+    refuse_others,
 )
 from jaxscope._core.scopes.scope import VariableScope
-from jaxscope.errors import (
-    InvalidNameError,
-    JaxscopeError,
-    ReuseError,
-    ScopeNestingError,
-    TraceError,
-)
+from jaxscope.errors import InvalidNameError, JaxscopeError, ReuseError, ScopeNestingError, TraceError
 
 _NOTHING: dict[str, Any] = {}
 
@@ -41,11 +35,12 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         values: Not used; TF1 has it in this place.
         initializer: The default initializer in the scope.
         regularizer: The default regularizer in the scope.
+        reuse: True to share variables that exist, `js.AUTO_REUSE` to share or make, None to inherit.
         dtype: The dtype of variables that ask for none.
         custom_getter: A getter that each request in the scope goes through first.
-        reuse: True to share variables that exist, `js.AUTO_REUSE` to share or make, None to inherit.
         partitioner: The default sharding annotation.
         constraint: The default constraint.
+        **others: None; TF1's arguments that steer the graph are refused, each with what to do instead.
 
     Returns:
         A context manager that gives the `VariableScope`. Each entry is a new one.
@@ -56,6 +51,9 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         ReuseError: On entry, for a `reuse` without meaning, or with `default_name`.
         GetterError: On entry, for a custom getter that cannot be called as one.
         InitializerError: On entry, for a string as initializer.
+        NotCallableError: On entry, for a regularizer or a constraint that cannot be called.
+        GraphArgumentError: An argument of TF1's that steers the graph (`auxiliary_name_scope`, ...).
+        ScopeNestingError: On leaving, where a scope that was entered later is still open.
         NoPassError: On entry outside a transformed function.
 
     Source:
@@ -78,13 +76,17 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         values: object = None,
         initializer: Any = None,
         regularizer: Any = None,
+        *,
+        reuse: Reuse | None = None,
         dtype: Any = None,
         custom_getter: Callable[..., Any] | None = None,
-        reuse: Reuse | None = None,
         partitioner: Any = None,
         constraint: Any = None,
+        **others: Any,
     ) -> None:
         del values
+        if others:
+            refuse_others("variable_scope", others)
         self._name_or_scope = name_or_scope
         self._default_name = default_name
         self._reuse = reuse
@@ -114,53 +116,57 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
 
     def __enter__(self) -> VariableScope:
         run = entered("variable_scope")  # noted by the first request inside, or when the scope is left
-        active = run.traces.active
-        if active:
+        traces = run.traces
+        if traces.active:
             current("variable_scope")
         own = self._name_or_scope
-        # The short way: nearly all scopes are like this.
-        if type(own) is str and self._given is _NOTHING and own in names.sound:
-            scope = self._enter_named(run, own, own)
+        if type(own) is str and self._given is _NOTHING and self._reuse is None and own in names.sound:
+            scope = run.scopes.enter(own, own, _NOTHING, self, run.books.entries)
         else:
             try:
                 scope = self._enter(run)
             except JaxscopeError as error:
                 error.add(scope=run.describe_scope())
                 raise
-        run.scope = scope
-        run.quiet = True
-        if active:
-            run.rekey()
+        traces.quiet = True
         return scope
 
     def _enter(self, run: Pass) -> VariableScope:
-        given = self._name_or_scope
+        given, default = self._name_or_scope, self._default_name
+        entries = run.books.entries
         if isinstance(given, VariableScope):
             self._check_options("a scope")
-            return self._enter_jump(run, given)
-        if given is None and self._default_name is None:
+            run.around.border.enters(given)
+            return run.scopes.jump(given, self._given, self, entries)
+        if given is None and default is None:
             raise InvalidNameError(
                 "variable_scope has neither a name nor a default_name",
                 code="no_scope_name",
                 at=here(),
                 fix="pass a name, a scope object, or default_name=",
             )
-        own = self._default_name if given is None else given
+        own: Any = default if given is None else given
         if type(own) is not str:
             names.check_string(own, "scope", here())
-        assert own is not None
         if own == "" and given is not None:
             self._check_options("this scope")
-            return self._enter_same(run)
-        first = not run.name_scopes.path
+            return run.scopes.enter_same(self._given, self)
+        first = not run.scopes.names.path
         if not names.is_valid(own, first):
             raise names.invalid(own, "scope", here(), first=first)
-        if self._reuse is not None or self._given:
-            self._check_options(own)
-        scope = self._enter_default(run, own) if given is None else self._enter_named(run, own, own)
-        if not names.is_valid(scope._name):  # at the root, below a name scope: no variable can be in it
-            scope._options = scope._options._replace(named=False, plain=False)
-        return scope
+        self._check_options(own)
+        name = self._numbered(run, own) if given is None else own
+        return run.scopes.enter_unchecked(name, own, self._given, self, entries)
+
+    def _numbered(self, run: Pass, default: str) -> str:
+        if compat.in_derivative_rule(Pass.run.__code__):
+            raise TraceError(
+                f"default_name={default!r} in a derivative rule that JAX runs by itself",
+                code="default_name_in_rule",
+                at=here(),
+                fix="open the scope by name: the rule repeats a call whose number is not known here",
+            )
+        return run.scopes.free_name(default)
 
     def _check_options(self, name: str) -> None:
         check_reuse(self._reuse, name)
@@ -171,70 +177,13 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 at=here(),
                 fix="pass the scope's name instead of default_name",
             )
-        if "dtype" in self._given:
-            as_dtype(self._given["dtype"])
-        check_getter(self._given.get("custom_getter"))
-        check_initializer(self._given.get("initializer"), f"scope {name!r}")
-
-    def _enter_named(self, run: Pass, own: str, asked: str) -> VariableScope:
-        outer = run.scope
-        scopes = run.name_scopes
-        path = scopes.path
-        name = outer._prefix + own
-        scope = VariableScope(name, outer._options, outer._books, outer, self, path)
-        if self._given:
-            self._set_options(scope)
-        run.counts.log.append(name)
-        scopes.path = scopes.ask(f"{path}/{asked}" if path else asked, run.entries)
-        scope._named_scope = named_scope = run.named_scope(own)
-        named_scope.__enter__()
-        return scope
-
-    def _enter_default(self, run: Pass, default: str) -> VariableScope:
-        if compat.in_derivative_rule():
-            raise TraceError(
-                f"default_name={default!r} in a derivative rule that JAX runs by itself",
-                code="default_name_in_rule",
-                at=here(),
-                fix="open the scope by name: the rule repeats a call whose number is not known here",
-            )
-        run.numbers_scopes = True
-        return self._enter_named(run, run.counts.free_name(run.scope._prefix, default), default)
-
-    def _enter_same(self, run: Pass) -> VariableScope:
-        outer = run.scope
-        path = run.name_scopes.path
-        scope = VariableScope(outer._name, outer._options, outer._books, outer, self, path)
-        self._set_options(scope)
-        return scope
-
-    def _enter_jump(self, run: Pass, target: VariableScope) -> VariableScope:
-        run.admit(target)
-        outer, counts, scopes = run.scope, run.counts, run.name_scopes
-        # The object may come from an earlier pass: its books are not this one's.
-        scope = VariableScope(target._name, target._options, outer._books, outer, self, scopes.path)
-        self._set_options(scope)
-        above, _, last = target._name.rpartition("/")
-        mark = counts.mark()
-        if target._name:
-            counts.log.append(target._name)
-        # R22: the count stays where the target's direct parent is open; the root always is.
-        parent_is_open = any(open_._name == above for open_ in run.chain())
-        scope._mark = counts.mark() if parent_is_open else mark
-        if last:
-            scopes.path = scopes.ask(names.join(scopes.path, last), run.entries)
-            scope._named_scope = run.named_scope(last)
-            scope._named_scope.__enter__()
-        return scope
-
-    def _set_options(self, scope: VariableScope) -> None:
-        if self._given:
-            options = dict(self._given)
-            if "dtype" in options:
-                options["dtype"] = as_dtype(options["dtype"])
-            if "custom_getter" in options:
-                options["custom_getter"] = compose(options["custom_getter"], scope.custom_getter)
-            scope._options = scope._options.changed(**options)
+        given = self._given
+        if "dtype" in given:
+            as_dtype(given["dtype"])
+        check_getter(given.get("custom_getter"))
+        check_initializer(given.get("initializer"), f"scope {name!r}")
+        check_callable(given.get("regularizer"), "regularizer", name)
+        check_callable(given.get("constraint"), "constraint", name)
 
     def __exit__(
         self,
@@ -245,25 +194,28 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
         run = running()
         if run is None:
             return  # a generator that was closed after its pass had ended
-        scope = run.scope
-        if run.quiet and (error is None or isinstance(error, Exception)):
-            current("variable_scope")
-        if scope._manager is not self:
-            if error is not None:
-                return  # scopes are in disorder already; the error in flight says why
-            raise ScopeNestingError(
-                f"a scope is left while {run.describe_scope()} is the current one",
-                at=here(),
-                fix="leave scopes in the reverse order of entering; do not yield inside one",
-            )
-        run.name_scopes.path = scope._path
-        if scope._mark is not None:
-            run.counts.undo(scope._mark)
-        elif scope._named_scope is not None:
-            run.counts.log.append(scope._prefix)
-        run.scope = scope.leave()
-        if run.traces.active:
-            run.rekey()
+        if error is None:
+            if run.traces.quiet:
+                current("variable_scope")
+        elif isinstance(error, Exception):
+            if run.traces.quiet:
+                current("variable_scope")
+            _note_scope(error, run.scopes.current)
+        try:
+            run.scopes.leave(self)
+        except ScopeNestingError:
+            if error is None:  # else scopes are in disorder already; the error in flight says why
+                raise
+
+
+def _note_scope(error: Exception, scope: VariableScope) -> None:
+    """Say in which scope an exception arose, once."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    if not isinstance(error, JaxscopeError) and not any(note.startswith(_IN_SCOPE) for note in notes):
+        error.add_note(f"{_IN_SCOPE}{scope._name}")
+
+
+_IN_SCOPE = "in scope "
 
 
 def get_variable_scope() -> VariableScope:
@@ -284,6 +236,4 @@ def get_variable_scope() -> VariableScope:
         >>> net.apply({})
         False
     """
-    run = current("get_variable_scope")
-    return run.scope
-
+    return current("get_variable_scope").scopes.current

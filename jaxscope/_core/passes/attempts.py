@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxscope._core.passes.traces import Restart, _neutral, retire_neutral
+from jaxscope._core.passes.traces import Restart, neutral_key, retire_neutral
 
 Attempt = Callable[[list[Any], bool], None]
 
@@ -16,7 +16,7 @@ def finished(attempt: Attempt, passes: list[Any], *, everywhere: bool) -> bool:
         passes: Where the attempt puts its pass.
         everywhere: Whether the pass is to have the real key everywhere.
     """
-    before = _neutral
+    before = neutral_key()
     try:
         attempt(passes, everywhere)
     except Restart as restart:
@@ -31,7 +31,7 @@ def finished(attempt: Attempt, passes: list[Any], *, everywhere: bool) -> bool:
         retire_neutral()
         return False
     # Else a pass inside this one did so.
-    return everywhere or before == _neutral
+    return everywhere or before == neutral_key()
 
 
 def finish(attempt: Attempt, passes: list[Any], *, everywhere: bool = False) -> None:

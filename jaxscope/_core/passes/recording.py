@@ -9,14 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import core
 
-from jaxscope._core.base.sites import Site, here
-from jaxscope._core.drawing import draw as drawing
+from jaxscope._core.drawing.check import check
 from jaxscope._core.initializers.base import Initializer
+from jaxscope._core.passes import refusals
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.running import Pass
-from jaxscope._core.requests.arguments import known_shape
-from jaxscope._core.requests.graph_keys import GLOBAL
-from jaxscope._core.requests.starts import WithoutArguments, default_for
+from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpec
 from jaxscope.errors import InitializerError
 
@@ -33,13 +31,14 @@ def _primitive() -> Any:
     return primitive
 
 
-def _placeholders(shape: Any, dtype: Any, count: int) -> list[jax.Array]:
-    return cast("list[jax.Array]", _primitive().bind(aval=core.ShapedArray(shape, dtype), count=count))
+def _placeholders(shape: Any, dtype: Any, count: int, *, weak: bool = False) -> list[jax.Array]:
+    aval = core.ShapedArray(shape, dtype, weak_type=weak)
+    return cast("list[jax.Array]", _primitive().bind(aval=aval, count=count))
 
 
-def placeholder(shape: Any, dtype: Any) -> jax.Array:
+def placeholder(shape: Any, dtype: Any, *, weak: bool = False) -> jax.Array:
     """Return what stands for a value; made in the present trace, so nothing leaks out of an inner one."""
-    return _placeholders(shape, dtype, 1)[0]
+    return _placeholders(shape, dtype, 1, weak=weak)[0]
 
 
 class _Spares:
@@ -62,57 +61,30 @@ class _Spares:
 class Recording(Pass):
     """A pass that makes a spec of each variable, and gives the function placeholders."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    abstract = True
+
+    def __init__(self, *args: Any, kind: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._written = self.traces.memory.written(kind)
         # For the trace that the pass begins in.
         self._spares: collections.defaultdict[Any, _Spares] = collections.defaultdict(_Spares)
         self._checked: dict[Any, Any] = {}  # the initializers that were checked for a shape and a dtype
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function; afterwards there are but specs, and nothing that keeps its trace alive."""
+        """Call the function; afterwards there are only specs, and nothing that keeps its trace alive."""
         try:
             return super().run(*args, **kwargs)
         finally:
-            self.added.clear()
+            self.books.added.clear()
             self._spares.clear()
-            for group in self.groups.values():
-                group.values = {}
-            for entry in self.entries.values():
-                if not entry.grouped:
-                    entry.value = entry.held = entry.loss = None
+            self.books.settle()
+            for entry in self.books.entries.values():
+                entry.value = entry.held = entry.loss = entry.cell = None
 
-    def take(
-        self,
-        name: str,
-        shape: Any,
-        dtype: Any,
-        initializer: Any,
-        trainable: bool,
-        explicit: bool = False,
-        site: Site | None = None,
-    ) -> jax.Array | None:
-        if self.careful or self.creators or name in self.entries:
-            return None
-        known = known_shape(shape)
-        start = default_for(dtype) if initializer is None else initializer
-        if known is None or (id(start), known, dtype) not in self._checked:
-            return None
-        entry = Entry(name, known, dtype)
-        if not trainable:
-            entry.keep_in(GLOBAL, trainable=False)
-        entry.site = site or here(1)
-        entry.initializer = start
-        options = self.scope._options
-        if options.partitioner is not None:
-            entry.sharding = options.partitioner
-        if options.constraint is not None:
-            entry.constraint = options.constraint
-        made = self._place(entry)
-        self._enter(entry)
-        return made
-
-    def _set_value(self, entry: Entry, explicit: bool) -> None:
+    def begin(self, entry: Entry) -> Any:
         initializer = entry.initializer
+        if (id(initializer), entry.shape, entry.dtype) in self._checked:
+            return self._place(entry)
         if isinstance(initializer, type):
             entry.initializer = initializer = initializer()
             if not callable(initializer):
@@ -124,28 +96,27 @@ class Recording(Pass):
                     fix="pass a function (key, shape, dtype) -> array, or an array",
                 )
         if isinstance(initializer, core.Tracer):
-            self.check_from_inputs(entry)
-            entry.initializer = FROM_INPUTS
+            self._computed(entry)
         elif isinstance(initializer, WithoutArguments):
             traced = jax.make_jaxpr(lambda: jnp.asarray(initializer.value()))()
+            self.traces.look()
             (result,) = traced.out_avals
             entry.shape, entry.dtype = result.shape, result.dtype
             if any(isinstance(constant, core.Tracer) for constant in traced.consts):
-                self.check_from_inputs(entry)
-                entry.initializer = FROM_INPUTS
+                self._computed(entry)
         elif callable(initializer):
-            drawing.check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
+            check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
+            self.traces.look()
             if isinstance(initializer, Initializer):  # which never change
                 self._checked[id(initializer), entry.shape, entry.dtype] = initializer
-        self._place(entry)
+        return self._place(entry)
 
-    def make(self, entry: Entry, explicit: bool) -> Any:
-        super().make(entry, explicit)
-        return self.read(entry)
+    def _computed(self, entry: Entry) -> None:
+        if not self.traces.at_root:
+            raise refusals.computed_in_trace(entry, self.describe_scope())
+        entry.initializer = FROM_INPUTS
 
     def read(self, entry: Entry) -> Any:
-        if entry.grouped:
-            return placeholder(entry.shape, entry.dtype)
         value = entry.value if entry.held is None else entry.held()
         if value is not None and self.traces.is_open(entry.state):
             return value
@@ -167,11 +138,12 @@ class Recording(Pass):
 
     def write(self, entry: Entry, value: Any) -> None:
         self.check_write(entry)
-        self._note_write(entry)  # a spec has no value
+        if not self.traces.at_root:
+            self._written.add(entry.name)
 
     def specs(self) -> list[VariableSpec]:
         """Return a spec of each variable made, in order of making."""
-        self.settle()
+        self.books.settle()
         return [
             VariableSpec(
                 entry.name,
@@ -180,10 +152,10 @@ class Recording(Pass):
                 entry.trainable,
                 entry.collections,
                 entry.initializer,
-                entry.regularizer,
-                entry.constraint,
-                entry.sharding,
+                entry.request.regularizer,
+                entry.request.constraint,
+                entry.request.partitioner,
                 entry.site,
             )
-            for entry in self.entries.values()
+            for entry in self.books.entries.values()
         ]

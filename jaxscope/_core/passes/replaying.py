@@ -1,38 +1,29 @@
 """Replaying: a pass that reads each variable from the given ones, and keeps what is written."""
 
-import itertools
-import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax import core
 
 from jaxscope._core.base.describe import describe
-from jaxscope._core.base.sites import Site, here
+from jaxscope._core.base.sites import here
+from jaxscope._core.passes import refusals
+from jaxscope._core.passes.cells import Cell
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.memory import Memory
-from jaxscope._core.passes.running import Pass, fits
-from jaxscope._core.requests.arguments import known_shape
-from jaxscope._core.requests.graph_keys import GLOBAL
+from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.starts import WithoutArguments
-from jaxscope._core.variables.specs import VariableSpec
+from jaxscope._core.variables.given import as_given
+from jaxscope._core.variables.nesting import NESTED_FIX, is_nested
+from jaxscope._core.variables.stacks import layer_of, place_in_stack, stacked_names
 from jaxscope._core.variables.tree import Variables
-from jaxscope.errors import (
-    DtypeMismatchError,
-    ShapeMismatchError,
-    StateError,
-    VariableNotFoundError,
-    near,
-)
+from jaxscope.errors import JaxscopeError, ShapeMismatchError, StateError, VariableNotFoundError, near
 
-_NUMPY = (np.ndarray, np.generic)
-_NO_VALUES = frozenset({jax.ShapeDtypeStruct, VariableSpec})  # though they have shape and dtype
 
-# A layer's number in a name, or `{}` for all layers; and how many layers may be nested in stacks.
-_NUMBERS = re.compile(r"\{\}|(?<!\d)(?:0|[1-9]\d*)(?!\d)")
-_NESTED = 3
+# Types of arrays that were given: asking `isinstance` for `jax.Array` takes longer than all the rest.
+_ARRAYS: set[type] = set()
 
 
 class Replaying(Pass):
@@ -56,69 +47,136 @@ class Replaying(Pass):
         everywhere: bool,
         dry: bool = False,
         kind: Hashable = None,
+        **parts: Any,
     ) -> None:
-        super().__init__(function, memory, everywhere=everywhere, kind=kind)
-        values = given.as_dict() if isinstance(given, Variables) else given
-        kinds = set(map(type, values.values()))
-        if any(issubclass(kind, _NUMPY) for kind in kinds):
-            # Here, not where one is asked for, which may be in an inner trace.
-            values = {n: jnp.asarray(v) if isinstance(v, _NUMPY) else v for n, v in values.items()}
-        self.given: Mapping[str, Any] = values
+        super().__init__(function, memory, everywhere=everywhere, **parts)
+        self.given: Mapping[str, Any] = given.as_dict() if isinstance(given, Variables) else given
         self.born: dict[str, Any] | None = {} if purpose == "init" else None
-        self._variables = given if isinstance(given, Variables) else None
-        self._purpose = purpose
-        self._dry = dry
-        self._refs: dict[str, Any] = {}
         self.sites = memory.sites
-        if purpose == "apply_with_state" and not dry:
-            # What inner traces write, JAX carries out of them in a reference.
-            for name in sorted(self.written):
-                at = name if name in self.given else (self.place_in_stack(name) or ("",))[0]
-                if at in self.given and at not in self._refs:
-                    self._refs[at] = jax.new_ref(self.given[at])
-        if (
-            self.sites
-            or self._refs
-            or any(kind in _NO_VALUES or not hasattr(kind, "shape") for kind in kinds)
-        ):
-            self.careful += 1
+        self._kept = given.non_trainable if isinstance(given, Variables) else {}
+        self._stacks = stacked_names(self.given)
+        self._cells: dict[str, Cell] = {}  # of given arrays that several names share, or inner traces write
+        self.abstract = dry
+        self._purpose = "dry" if dry else purpose
+        self._written = memory.written(kind)
+        if self._purpose == "apply_with_state":
+            for name in sorted(self._written):
+                stacked = place_in_stack(name, self.given) if self._stacks else None
+                at = stacked[0] if stacked else name
+                if at in self.given:
+                    # What inner traces write, JAX carries out of them in a reference.
+                    self.cell(at, reference=True)
+        self._alone = not (self._stacks or self._cells)
 
-    def take(
-        self,
-        name: str,
-        shape: Any,
-        dtype: Any,
-        initializer: Any,
-        trainable: bool,
-        explicit: bool = False,
-        site: Site | None = None,
-    ) -> jax.Array | None:
-        value: jax.Array | None = self.given.get(name)
-        if value is None or self.careful or self.creators or name in self.entries:
-            return None
-        known = known_shape(shape)
-        if known is None or known != getattr(value, "shape", None) or (explicit and dtype != value.dtype):
-            return None
-        entry = self.entries[name] = Entry(name, known, dtype)
+    def is_given(self, name: str) -> bool:
+        return name in self.given
+
+    def cell(self, name: str, *, reference: bool = False) -> Cell:
+        """Return the one home of a given array."""
+        found = self._cells.get(name)
+        if found is None:
+            value = _converted(name, self.given[name])
+            found = self._cells[name] = Cell(value, reference=reference)
+            self._alone = False
+        return found
+
+    def stack(self, name: str) -> tuple[Cell, Any] | None:
+        """Return where the variables of all layers are given as one array, by their name with `{}`; or None."""
+        if name in self.given:
+            return self.cell(name), ...
+        place = place_in_stack(name, self.given)
+        return None if place is None else (self.cell(place[0]), place[1])
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def begin(self, entry: Entry) -> Any:
+        value = self.given.get(entry.name) if self._alone else None
+        # Nearly all are like this: an array, given by itself, of the shape and dtype asked for.
+        if (
+            type(value) in _ARRAYS
+            and value.shape == entry.shape
+            and callable(entry.initializer)
+            and (not entry.request.explicit or value.dtype == entry.dtype)
+        ):
+            entry.value = value
+            return value
+        return self._looked_for(entry)
+
+    def _looked_for(self, entry: Entry) -> Any:
+        """Give a new entry its value, wherever and whatever it is."""
+        name = entry.name
+        if isinstance(entry.initializer, core.Tracer) and not self.traces.at_root:
+            raise refusals.computed_in_trace(entry, self.describe_scope())
+        place = place_in_stack(name, self.given) if self._stacks else None
+        if place is not None:
+            entry.cell, entry.index = self.cell(place[0]), place[1]
+            value = layer_of(entry.cell.read(), entry.index)
+            if value is None:
+                raise self._not_in_stack(entry, place[0])
+        elif name in self._cells:
+            entry.cell = self._cells[name]
+            value = entry.cell.read()
+        else:
+            value = self.given.get(name)
+            if value is None and name not in self.given:
+                value = self._absent(entry)
+        explicit = entry.dtype if entry.request.explicit else None
+        if (
+            not isinstance(value, jax.Array)
+            or value.shape != entry.shape
+            or (explicit is not None and value.dtype != explicit)
+        ):
+            try:
+                value = _converted(name, value, entry.shape, explicit)
+            except JaxscopeError as error:
+                error.add(stack=place and f"{place[0]} {describe(self.given[place[0]])}")
+                error.add(at=entry.site, scope=self.describe_scope())
+                raise
+        _ARRAYS.add(type(value))
+        entry.shape = value.shape
         entry.value = value
-        if not trainable:
-            entry.keep_in(GLOBAL, trainable=False)
-        if self.traces.active:
-            self._note(name)
         return value
 
     def read(self, entry: Entry) -> Any:
-        reference, at = self._reference(entry.name)
-        return entry.value if reference is None else reference[at]
+        return entry.value if entry.cell is None else entry.cell.read(entry.index)
 
-    def _reference(self, name: str) -> tuple[Any, Any]:
-        """Return the reference that holds a variable, and where in it; None where none does."""
-        if not self._refs:
-            return None, ...
-        if name in self._refs or name in self.given:
-            return self._refs.get(name), ...
-        stacked, index = self.place_in_stack(name) or ("", 0)
-        return self._refs.get(stacked), index
+    def _absent(self, entry: Entry) -> Any:
+        start = entry.initializer
+        if self.born is None or (callable(start) and not isinstance(start, WithoutArguments)):
+            raise self._not_found(entry)
+        if not self.traces.at_root:
+            raise refusals.computed_in_trace(entry, self.describe_scope())
+        value = jnp.asarray(start.value() if isinstance(start, WithoutArguments) else start)
+        self.traces.look()
+        self.born[entry.name] = value = strong(value)
+        return value
+
+    def _not_in_stack(self, entry: Entry, name: str) -> JaxscopeError:
+        stack = f"{name} {describe(entry.cell.read())}"
+        if len(entry.cell.read().shape) >= len(entry.index):
+            return self._not_found(entry, stack=stack)
+        return ShapeMismatchError(
+            f"the given stack {name!r} has no axis of layers, of which {entry.name!r} would be one",
+            given=stack,
+            at=entry.site,
+            scope=self.describe_scope(),
+            fix="give the variables of all layers stacked, as variables.stack makes them",
+        )
+
+    def _not_found(self, entry: Entry, **facts: Any) -> VariableNotFoundError:
+        return VariableNotFoundError(
+            f"variable {entry.name!r} is not among the given variables",
+            at=entry.site,
+            scope=self.describe_scope(),
+            **facts,
+            near=near(entry.name, self.given),
+            fix=NESTED_FIX
+            if is_nested(self.given, entry.name)
+            else "give it: net.init(key, *args) with these arguments makes it; a checkpoint's names can be "
+            "changed by variables.rename(...)",
+        )
+
+    # --- writing -------------------------------------------------------------------------------
 
     def write(self, entry: Entry, value: Any) -> None:
         self.check_write(entry)
@@ -130,22 +188,22 @@ class Replaying(Pass):
                 again=here(),
                 fix="call net.apply_with_state(variables, ...), which returns (result, state)",
             )
-        if self._dry or self._purpose == "init":
-            self._note_write(entry)
+        inner = not self.traces.at_root
+        if inner:
+            self._written.add(entry.name)
+        if self._purpose != "apply_with_state":
             return
-        reference, at = self._reference(entry.name)
-        if reference is not None:
-            self._note_write(entry)
-            self._write_reference(entry, reference, at, value)
-        elif self.traces.at_root:
+        cell = entry.cell
+        if inner and (cell is None or not cell.is_reference):
+            self.traces.restart()
+        if cell is None:
             entry.value = value
         else:
-            self._note_write(entry)
-            self.traces.restart()
+            self._write_cell(entry, cell, value)
 
-    def _write_reference(self, entry: Entry, reference: Any, at: Any, value: jax.Array) -> None:
+    def _write_cell(self, entry: Entry, cell: Cell, value: jax.Array) -> None:
         try:
-            reference[at] = value
+            cell.write(value, entry.index)
         except Exception as problem:
             if "differentiated" not in str(problem):
                 raise
@@ -159,105 +217,28 @@ class Replaying(Pass):
 
     def state(self) -> Variables:
         """Return every non-trainable variable, after the run."""
-        frozen = () if self._variables is None else self._variables.non_trainable
-        values = {name: self.given[name] for name in frozen}
-        for entry in self.entries.values():
-            if entry.trainable or entry.stacked:
-                continue
-            place = None if entry.name in self.given else self.place_in_stack(entry.name)
-            if place is None:
-                values[entry.name] = self.read(entry)
-            else:
-                name, index = place
-                values[name] = values.get(name, self.given[name]).at[index].set(self.read(entry))
-        for group in self.groups.values():
-            values.update(group.state())
-        values.update((name, reference[...]) for name, reference in self._refs.items())
+        values: dict[str, Any] = dict(self._kept)
+        cells = [cell for group in self.books.groups.values() for cell in group.cells()]
+        for entry in self.books.entries.values():
+            if not entry.trainable:
+                if entry.cell is None:
+                    values[entry.name] = entry.value
+                else:
+                    cells.append(entry.cell)
+        for name, cell in self._cells.items():
+            if name in values or any(cell is one for one in cells):
+                values[name] = cell.read()
         return Variables(values, non_trainable=values)
 
-    def place_in_stack(self, name: str) -> tuple[str, tuple[Any, ...]] | None:
-        """Return the name and index at which variables of layers are given stacked, or None.
 
-        Args:
-            name: A full name, in which `{}` stands for all layers and a number may be one of many.
-        """
-        tokens = list(_NUMBERS.finditer(name))
-        numbers = [token for token in tokens if token[0] != "{}"]
-        for count in range(1, min(len(numbers), _NESTED) + 1):
-            for chosen in itertools.combinations(numbers, count):
-                stacked = name
-                for token in reversed(chosen):
-                    stacked = f"{stacked[: token.start()]}{{}}{stacked[token.end() :]}"
-                if stacked in self.given:
-                    kept = [token for token in tokens if token in chosen or token[0] == "{}"]
-                    return stacked, tuple(int(t[0]) if t in chosen else slice(None) for t in kept)
-        return None
+def _converted(name: str, value: Any, shape: Any = None, dtype: Any = None) -> jax.Array:
+    """Return a given value as an array, that belongs to no inner trace."""
+    if isinstance(value, jax.Array):
+        return as_given(name, value, shape, dtype)
+    with jax.ensure_compile_time_eval():
+        return as_given(name, value, shape, dtype)
 
-    def _set_value(self, entry: Entry, explicit: bool) -> None:
-        value = self.given.get(entry.name)
-        if value is None:
-            value = self._absent(entry)
-        try:
-            shape = value.shape
-        except AttributeError:
-            raise self._not_an_array(entry, value) from None
-        if type(value) in _NO_VALUES:
-            raise self._not_an_array(entry, value)
-        if shape != entry.shape and entry.shape is not None and not fits(entry.shape, shape):
-            raise ShapeMismatchError(
-                f"the given variable {entry.name!r} has another shape than its function asks for",
-                given=describe(value),
-                asked=describe(entry),
-                at=entry.site,
-                scope=self.describe_scope(),
-                fix="give the variable that this function was initialized with, or convert it",
-            )
-        if explicit and entry.dtype is not None and value.dtype != entry.dtype:
-            raise DtypeMismatchError(
-                f"the given variable {entry.name!r} has another dtype than its function asks for",
-                given=describe(value),
-                asked=describe(entry),
-                at=entry.site,
-                scope=self.describe_scope(),
-                fix="cast it, or leave out dtype= in the request to take it as it is",
-            )
-        entry.shape = shape
-        entry.value = value
-        if self._refs:
-            entry.value = self.read(entry)
 
-    def _absent(self, entry: Entry) -> Any:
-        if self.born is not None:
-            start = entry.initializer
-            if isinstance(start, WithoutArguments) or not callable(start):
-                self.check_from_inputs(entry)
-                value = start.value() if isinstance(start, WithoutArguments) else start
-                self.born[entry.name] = value = jnp.asarray(value)
-                return value
-        if entry.name in self.given:
-            raise self._not_an_array(entry, None)
-        place = self.place_in_stack(entry.name)
-        if place is not None:
-            stack, index = self.given[place[0]], place[1]
-            shape = getattr(stack, "shape", None)
-            if shape is None:
-                raise self._not_an_array(entry, stack)
-            if len(shape) >= len(index) and all(at < size for at, size in zip(index, shape, strict=False)):
-                return stack[index]
-        raise VariableNotFoundError(
-            f"variable {entry.name!r} is not among the given variables",
-            at=entry.site,
-            scope=self.describe_scope(),
-            near=near(entry.name, self.given),
-            fix="give it: net.init(key, *args) with these arguments makes it; a checkpoint's names can be "
-            "changed by variables.rename(...)",
-        )
-
-    def _not_an_array(self, entry: Entry, value: Any) -> DtypeMismatchError:
-        return DtypeMismatchError(
-            f"the given variable {entry.name!r} is not an array but {type(value).__name__}",
-            code="not_an_array",
-            at=entry.site,
-            scope=self.describe_scope(),
-            fix="give a jax.Array or a NumPy array",
-        )
+def strong(value: Any) -> Any:
+    """Return an array without a weak type: a variable has a dtype."""
+    return value.astype(value.dtype) if getattr(value, "weak_type", False) else value

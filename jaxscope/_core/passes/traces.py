@@ -14,9 +14,10 @@ that changes with each request makes every jitted `jnp` function trace again. He
 So no trace with a request in it ever finishes under the neutral key: that is why sharing it is safe.
 """
 
+import contextlib
 import itertools
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -24,6 +25,7 @@ import jax
 
 from jaxscope._core.base import compat
 from jaxscope._core.passes.memory import Memory
+from jaxscope._core.scopes.numbering import Numbers
 
 _context: Callable[[Hashable], AbstractContextManager[None]] = jax.make_user_context(None)
 _ids = itertools.count(1)
@@ -43,6 +45,11 @@ def _reference(trace: Any) -> Callable[[], Any]:
     return (lambda: None) if trace is None else weakref.ref(trace)
 
 
+def neutral_key() -> Hashable:
+    """Return the present neutral key."""
+    return _neutral
+
+
 def retire_neutral() -> None:
     """Never use the present neutral key again: a trace with a request may have been cached under it."""
     global _neutral  # noqa: PLW0603 - one value for all threads and passes is its point
@@ -58,10 +65,14 @@ class Traces:
         "_place",
         "aborted",
         "active",
+        "_base",
         "current",
         "everywhere",
+        "found",
         "id",
         "memory",
+        "numbers",
+        "quiet",
         "state",
     )
 
@@ -71,8 +82,12 @@ class Traces:
         self.everywhere = everywhere or len(memory.places) > Memory.LIMIT
         self.active = self.everywhere or bool(memory.places)
         self.aborted = False
+        self.numbers = Numbers()
+        self.quiet = True  # whether no request was made since a scope was last entered
         self.state = compat.trace_state_function()
         self.current: Any = self.state()
+        self._base = self.current
+        self.found = False  # whether there were requests in traces that JAX may keep
         chain = compat.traces()
         # The present trace and those around it in which there were requests, and what they write into.
         self._open = [(self.current, _reference(chain[0]), _reference(compat.staging_trace(chain)))]
@@ -88,9 +103,20 @@ class Traces:
         """Whether the present trace is the one in which the pass began."""
         return self.current is self._open[0][0]
 
+    @property
+    def eager(self) -> bool:
+        """Whether operations of the pass are run, not staged."""
+        return self._open[0][2]() is None
+
     def is_open(self, state: Any) -> bool:
         """Tell whether a trace seen before is the present one, or encloses it."""
         return state is self.current or any(state == known for known, *_ in self._open)
+
+    def look(self) -> None:
+        """Note in which trace we are, after code of the user's ran."""
+        state = self.state()
+        if not state == self.current:  # noqa: SIM201 - it defines == alone, and != costs twice as much
+            self.enter(state)
 
     def enter(self, state: Any) -> None:
         """Note that a request is made in another trace than the last one.
@@ -110,15 +136,62 @@ class Traces:
                 self.current = known[position][0]  # the same object for the same trace
                 return
         chain = compat.traces()
-        around = [known[0], *(one for one in known[1:] if any(one[1]() is trace for trace in chain))]
         staging = compat.staging_trace(chain)
-        # vmap and grad run their function each time, on the trace around them: nothing is cached.
-        if staging is not None and all(reference() is not staging for *_, reference in around):
+        if staging is None:
+            # Inside a staged pass only `jax.core.eval_context` hides what is staged around it.
+            new = not self.eager
+        else:
+            # vmap and grad run their function each time, on the trace around them: nothing is cached.
+            new = all(reference() is not staging for *_, reference in self._around(chain))
+        if new:
             if self._key is None:
                 self.restart()
+            self.found = True
             self.memory.places.add(self._place)
-        self._open = [*around, (state, _reference(chain[0]), _reference(staging))]
+        self._note(state, chain, staging)
+
+    def adopt(self) -> None:
+        """Take the present trace for one that JAX's caches cannot hand out: of a function made for one call."""
+        state = self.state()
+        if not state == self.current:  # noqa: SIM201 - see `look`
+            chain = compat.traces()
+            self._note(state, chain, compat.staging_trace(chain))
+        self._base = self.current
+
+    @contextlib.contextmanager
+    def nested(self) -> Generator["Traces"]:
+        """Let `at_border` be told of, and `found` be noted for, what runs inside, which adopts its trace."""
+        before, found = self._base, self.found
+        self.found = False
+        try:
+            yield self
+        finally:
+            self._base = before
+            self.found = self.found or found
+
+    @property
+    def at_border(self) -> bool:
+        """Whether the present trace is the one that was adopted last."""
+        return self.current is self._base
+
+    def _around(self, chain: list[Any]) -> list[Any]:
+        """Return what is known of the traces in a chain."""
+        known = self._open
+        return [known[0], *(one for one in known[1:] if any(one[1]() is trace for trace in chain))]
+
+    def _note(self, state: Any, chain: list[Any], staging: Any) -> None:
+        self._open = [*self._around(chain), (state, _reference(chain[0]), _reference(staging))]
         self.current = state
+
+    def stage(self) -> None:
+        """Have an eager call staged whole, for it has something that JAX would compile at each call.
+
+        Raises:
+            Restart: The pass runs operation by operation, and may run again.
+        """
+        if self.eager and not self.everywhere:
+            self.memory.places.add(self._place)
+            self.restart()
 
     def restart(self) -> None:
         """Abort the pass, which its driver runs again with the real key everywhere.
@@ -129,6 +202,10 @@ class Traces:
         self.aborted = True
         self.current = None  # so that each further request comes to `enter` again
         raise Restart(self)
+
+    def close(self) -> None:
+        """Forget what the keys were made of: among it streams, whose keys may be traced; the pass has ended."""
+        self.numbers.close()
 
     def rekey(self, place: tuple[str, int], key: Callable[[], Hashable]) -> None:
         """Set the key for traces that begin from now on.

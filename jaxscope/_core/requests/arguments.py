@@ -12,15 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import core
 
-from jaxscope._core.base.describe import describe
+from jaxscope._core.base.describe import describe, shown
 from jaxscope._core.base.sites import Site, here
 from jaxscope._core.requests.graph_keys import GLOBAL, GLOBAL_TRAINABLE, GraphKeys
 from jaxscope.errors import (
     CollectionError,
     GetterError,
+    GraphArgumentError,
     InitializerError,
     InvalidDtypeError,
     InvalidShapeError,
+    NotCallableError,
     ReuseError,
 )
 
@@ -56,6 +58,38 @@ GETTER_ARGUMENTS = (
     "partitioner",
     "constraint",
 )
+
+
+# Arguments that TF1 has and that steer the graph; what to say of each.
+_OF_THE_GRAPH = {
+    "caching_device": "JAX places values by their sharding (partitioner=)",
+    "use_resource": "a variable is an array here",
+    "validate_shape": "a variable has the shape of its value",
+    "auxiliary_name_scope": "js.name_scope(path + '/') opens a name scope again",
+    "synchronization": "JAX places values by their sharding (partitioner=)",
+    "aggregation": "JAX places values by their sharding (partitioner=)",
+    "expected_shape": "a variable has the shape of its value",
+    "import_scope": "there is no graph to import",
+    "variable_def": "there is no graph to import",
+}
+
+
+def refuse_others(function: str, others: dict[str, Any]) -> None:
+    """Raise an error for keyword arguments that a function does not have; those of TF1's graph say why.
+
+    Args:
+        function: Its public name.
+        others: What it was given; None means left out, as in TF1.
+    """
+    for name, given in others.items():
+        if name not in _OF_THE_GRAPH:
+            raise TypeError(f"js.{function}() got an unexpected keyword argument {name!r}")
+        if given is not None:
+            raise GraphArgumentError(
+                f"js.{function} has no argument {name}: it steers TensorFlow's graph",
+                at=here(),
+                fix=f"leave it out: {_OF_THE_GRAPH[name]}",
+            )
 
 
 def as_dtype(dtype: Any) -> Any:
@@ -106,6 +140,18 @@ def check_initializer(initializer: Any, name: str) -> None:
             at=here(),
             fix=f"pass a function or an array: js.initializers.{initializer}, say",
         )
+
+
+def check_callable(function: Any, what: str, name: str) -> None:
+    """Raise an error unless a regularizer or constraint is None or can be called."""
+    if function is None or callable(function):
+        return
+    raise NotCallableError(
+        f"the {what} of {name!r} must be a function of the value, not {shown(function)}",
+        code=f"{what}_not_callable",
+        at=here(),
+        fix=f"pass a function that takes the variable's array, or leave out {what}=",
+    )
 
 
 def check_getter(getter: Any) -> None:

@@ -1,7 +1,7 @@
 """Which scopes were entered, so that default names are numbered: a tree that can be put back."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 
 class _Node:
@@ -135,47 +135,50 @@ class NameScopes:
     def __init__(self) -> None:
         self.path = ""
         self._asked: dict[str, int] = {}
-        self._journal: list[str] = []
+        self._journal: list[tuple[str, str, str]] = []  # path, own name and what was given for them
 
     def mark(self) -> int:
         """Return a mark to go back to."""
         return len(self._journal)
 
-    def ask(self, name: str, entries: Mapping[str, "Named"]) -> str:
-        """Return a name never asked for: `name`, or the first free number behind it (R57).
+    def ask(self, path: str, own: str, entries: Mapping[str, "Named"]) -> str:
+        """Return a name never asked for: path and own name, or the first free number behind it (R57).
 
         Args:
-            name: What is asked for, with its path.
+            path: The path that it is below.
+            own: What is asked for.
             entries: The variables made; the full names that `get_variable` made count once (R58).
         """
         asked = self._asked
+        name = f"{path}/{own}" if path else own
         entry = entries.get(name)
         if name not in asked and (entry is None or not entry.by_get):
             asked[name] = 1
-            self._journal.append(name)
+            self._journal.append((path, own, name))
             return name
         number = asked.get(name, 0) + (entry is not None and entry.by_get)
         while (unique := f"{name}_{number}") in asked or unique in entries:
             number += 1
-        self._count(unique)
-        self._count(name)
+        asked[unique] = asked.get(unique, 0) + 1
+        asked[name] = asked.get(name, 0) + 1
+        self._journal.append((path, own, unique))
         return unique
 
-    def again(self, asks: Iterable[tuple[str, str, str]], entries: Mapping[str, "Named"]) -> None:
-        """Ask, below the current path, for what was asked for in a block.
+    def since(self, mark: int) -> list[tuple[str, str, str]]:
+        """Return what was asked for since `mark` was taken, for `again`."""
+        return self._journal[mark:]
+
+    def again(self, asks: Iterable[tuple[str, str, str]], above: str, entries: Mapping[str, "Named"]) -> None:
+        """Ask, below the current path, for what was asked for below another one.
 
         Args:
-            asks: The path that was current, the own name, and the path that was given, each time.
+            asks: What `since` returned.
+            above: The path that was current then.
             entries: As in `ask`.
         """
-        paths = {"": self.path}
+        paths = {above: self.path}
         for path, own, given in asks:
-            above = paths[path]
-            paths[given] = self.ask(f"{above}/{own}" if above else own, entries)
-
-    def _count(self, name: str) -> None:
-        self._asked[name] = self._asked.get(name, 0) + 1
-        self._journal.append(name)
+            paths[given] = self.ask(paths.get(path, path), own, entries)
 
     def state(self) -> Hashable:
         """Return a value that is equal where the next names will be."""
@@ -184,7 +187,34 @@ class NameScopes:
     def undo(self, mark: int) -> None:
         """Forget what was asked for since `mark` was taken."""
         while len(self._journal) > mark:
-            name = self._journal.pop()
-            self._asked[name] -= 1
-            if not self._asked[name]:
-                del self._asked[name]
+            path, own, given = self._journal.pop()
+            for name in {f"{path}/{own}" if path else own, given}:
+                self._asked[name] -= 1
+                if not self._asked[name]:
+                    del self._asked[name]
+
+
+class Numbers:
+    """Numbers that stand for keys and for objects, so that JAX's caches keep neither."""
+
+    __slots__ = ("_kept", "_numbers")
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._kept: list[Any] = []
+
+    def of(self, key: Hashable) -> int:
+        """Return the number of a key: equal for equal keys."""
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+    def of_object(self, thing: Any) -> int:
+        """Return the number of an object's identity; 0 for None."""
+        if thing is None:
+            return 0
+        if (id(thing), None) not in self._numbers:
+            self._kept.append(thing)  # so that its id stays its own
+        return self.of((id(thing), None))
+
+    def close(self) -> None:
+        """Forget the objects."""
+        self._kept.clear()

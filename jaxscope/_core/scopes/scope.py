@@ -7,16 +7,17 @@ from typing import Any, Protocol
 
 from jaxscope._core.base.sites import here
 from jaxscope._core.requests.arguments import Reuse, as_dtype, check_getter, check_initializer
+from jaxscope._core.requests.graph_keys import GraphKeys
 from jaxscope._core.scopes.options import Options
 from jaxscope.errors import NoPassError
 
 
-class Books(Protocol):
+class Owner(Protocol):
     """What a scope object needs of the pass that it belongs to."""
 
-    def scope_set(self) -> None: ...
-    def check_open(self, what: str) -> None: ...
-    def admit_use(self, what: str) -> None: ...
+    def look(self, what: str) -> None: ...
+    def scope_is_set(self, scope: "VariableScope") -> None: ...
+    def absolute(self, what: str) -> None: ...
     def members(self, key: str, matches: Callable[[str], Any] | None) -> list[Any]: ...
 
 
@@ -45,7 +46,6 @@ class VariableScope:
 
     __slots__ = (
         "__weakref__",
-        "_books",
         "_changes",
         "_id",
         "_manager",
@@ -53,85 +53,100 @@ class VariableScope:
         "_name",
         "_named_scope",
         "_options",
+        "_owner",
         "_parent",
         "_path",
         "_prefix",
+        "_serial",
+        "_space",
     )
 
     def __init__(
         self,
         name: str,
-        options: "Options",
-        books: "weakref.ref[Books]",
+        options: Options,
+        owner: "weakref.ref[Owner]",
         parent: "VariableScope | None" = None,
         manager: Any = None,
         path: str = "",
+        serial: int = 0,
     ) -> None:
         self._name = name
         self._prefix = name + "/" if name else ""
         self._options = options
-        self._books = books  # weakly: a scope object that a user keeps must not keep the pass's arrays
+        self._owner = owner  # weakly: a scope object that a user keeps must not keep the pass's arrays
+        self._serial = serial  # how many scopes were entered before in the pass
         # How it was entered, and what to put back when it is left; None from then on, for it may be kept.
         self._parent = parent
         self._manager = manager
         self._named_scope: Any = None
-        self._path = path  # of name scopes
+        self._path = path  # of the name scopes around it
+        self._space = path  # and of its own
         self._mark: int | None = None  # of the counts, where leaving puts them back
         # For the keys of inner traces.
         self._id = 0  # stands for the chain of open scopes
         self._changes = 0  # of the books, while this scope is the current one
 
-    def leave(self) -> "VariableScope":
-        """Leave the named scope, forget how this scope was entered, and return the one around it."""
-        outer = self._parent
-        assert outer is not None
-        if self._named_scope is not None:
-            self._named_scope.__exit__(None, None, None)
-        self._parent = self._manager = self._named_scope = None
-        return outer
+    def _look(self) -> Options:
+        """Return the options; that somebody looks at them is noted, for inner traces depend on it."""
+        owner = self._owner()
+        if owner is not None:
+            owner.look("get_variable_scope")
+        return self._options
 
     @property
     def name(self) -> str:
         """The full name; `""` for the root."""
-        books = self._books()
-        if books is not None:
-            books.admit_use("the name of a scope")
+        self._look()
+        self._absolute("the name of a scope")
         return self._name
+
+    @property
+    def original_name_scope(self) -> str:
+        """The path of the name scope that was opened with the scope, with a slash at its end; `""` for the root."""
+        self._look()
+        self._absolute("the name scope of a scope")
+        return self._space and self._space + "/"
+
+    def _absolute(self, what: str) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.absolute(what)
 
     @property
     def reuse(self) -> Reuse:
         """False, True or `AUTO_REUSE`."""
-        return self._options.reuse
+        return self._look().reuse
 
     @property
     def dtype(self) -> Any:
         """The dtype of variables that ask for none."""
-        return self._options.dtype
+        return self._look().dtype
 
     @property
     def initializer(self) -> Any:
         """The default initializer, or None."""
-        return self._options.initializer
+        return self._look().initializer
 
     @property
     def regularizer(self) -> Any:
         """The default regularizer, or None."""
-        return self._options.regularizer
+        return self._look().regularizer
 
     @property
     def custom_getter(self) -> Callable[..., Any] | None:
         """The custom getter, with those of outer scopes behind it, or None."""
-        return self._options.custom_getter
+        return self._look().custom_getter
 
     @property
     def partitioner(self) -> Any:
         """The default partitioner (a sharding annotation), or None."""
-        return self._options.partitioner
+        return self._look().partitioner
 
     @property
     def constraint(self) -> Any:
         """The default constraint, or None."""
-        return self._options.constraint
+        return self._look().constraint
 
     def reuse_variables(self) -> None:
         """Set `reuse` to True, for good: on the root scope, for the rest of the pass."""
@@ -189,10 +204,10 @@ class VariableScope:
         self._set(partitioner=partitioner)
 
     def _set(self, **options: Any) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.scope_is_set(self)
         self._options = self._options.changed(**options)
-        books = self._books()
-        if books is not None:
-            books.scope_set()
 
     def get_collection(self, key: str) -> list[Any]:
         """Return the members of a collection that are in this scope; of the root scope, all (R44).
@@ -206,18 +221,30 @@ class VariableScope:
         Raises:
             NoPassError: The pass that made the scope has ended.
         """
-        books = self._books()
-        if books is None:
+        owner = self._owner()
+        if owner is None:
             raise NoPassError(
                 f"scope {self._name!r} belongs to a pass that has ended",
                 at=here(),
                 fix="get the scope anew in each call: js.get_variable_scope()",
             )
-        books.check_open("get_collection")
-        return books.members(key, re.compile(self._prefix).match if self._name else None)
+        owner.look("get_collection")
+        return owner.members(key, re.compile(self._prefix).match if self._name else None)
+
+    def global_variables(self) -> list[Any]:
+        """Return the variables of this scope that are in `variables`, in order of making."""
+        return self.get_collection(GraphKeys.GLOBAL_VARIABLES)
+
+    def local_variables(self) -> list[Any]:
+        """Return the variables of this scope that are in `local_variables`, in order of making."""
+        return self.get_collection(GraphKeys.LOCAL_VARIABLES)
+
+    def trainable_variables(self) -> list[Any]:
+        """Return the variables of this scope that are in `trainable_variables`, in order of making."""
+        return self.get_collection(GraphKeys.TRAINABLE_VARIABLES)
 
     def __str__(self) -> str:
-        return f"{self._name or 'the root scope'} (reuse={self.reuse})"
+        return f"{self._name or 'the root scope'} (reuse={self._options.reuse})"
 
     def __repr__(self) -> str:
         return f"<VariableScope {self}>"

@@ -1,152 +1,44 @@
-"""Specs: what each variable is (shape, dtype, initializer, who made it and where), without a value."""
+"""Specs: all variables of a function, in order of making; from them come values, shardings and checks."""
 
-import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxscope._core.base import names
-from jaxscope._core.base.describe import describe, row, size
-from jaxscope._core.base.immutable import Value
-from jaxscope._core.base.sites import ResolvedSite, Site
+from jaxscope._core.base.describe import describe
 from jaxscope._core.drawing import draw as drawing
-from jaxscope._core.variables.tables import tabulate
+from jaxscope._core.variables import stacks
+from jaxscope._core.variables.layered import (
+    Draws,
+    Losses,
+    Named,
+    Projections,
+    by_layer,
+    drawn,
+    part_of,
+    requests,
+)
+from jaxscope._core.variables.matching import matching, no_entry
+from jaxscope._core.variables.merging import check_same_spec
+from jaxscope._core.variables.partitions import AnyMesh, on_mesh, with_axis, without_axis
+from jaxscope._core.variables.spec import FROM_INPUTS, VariableSpec
 from jaxscope._core.variables.tree import Variables
-from jaxscope.errors import InitializerError, InvalidShapeError, MergeError, VariablesMismatchError, near
+from jaxscope.errors import InitializerError, MergeError, VariablesMismatchError
+
+__all__ = ["FROM_INPUTS", "VariableSpec", "VariableSpecs"]
 
 #: A regular expression that full names match at their start, or a predicate of a spec.
-Pattern = str | Callable[["VariableSpec"], bool]
-
-
-class FromInputs:
-    """Stands in a spec for an initial value that is computed from the function's arguments."""
-
-    def __repr__(self) -> str:
-        return "<computed from the inputs>"
-
-
-FROM_INPUTS = FromInputs()
-
-
-class VariableSpec(Value):
-    """What one variable is, without a value; equal where values of one may stand for values of the other.
-
-    Attributes:
-        name: The full name.
-        shape: Axis lengths, in elements.
-        dtype: The element type, a NumPy dtype.
-        trainable: Whether it belongs to what gradients are taken of.
-        collections: The names of the collections it was put in.
-        initializer: `(key, shape, dtype) -> array`, a constant array, or `FROM_INPUTS`.
-        regularizer: A function of the value that returns a scalar loss, or None.
-        constraint: A function that projects a new value, for optimizers to call, or None.
-        sharding: A `PartitionSpec`, a function of (shape, dtype) that returns one, or None.
-        site: The user's file and line that made it first.
-
-    Example:
-        >>> import numpy as np
-        >>> VariableSpec("w", (2, 3), np.dtype("float32")).nbytes
-        24
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    trainable: bool
-    collections: tuple[str, ...]
-    initializer: Any
-    regularizer: Any
-    constraint: Any
-    sharding: Any
-    site: Site | ResolvedSite | None
-
-    def __init__(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: Any,
-        trainable: bool = True,
-        collections: tuple[str, ...] = (),
-        initializer: Any = None,
-        regularizer: Any = None,
-        constraint: Any = None,
-        sharding: Any = None,
-        site: Site | ResolvedSite | None = None,
-    ) -> None:
-        vars(self).update(  # a fifth of the time that it takes to set one after the other
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            trainable=trainable,
-            collections=collections,
-            initializer=initializer,
-            regularizer=regularizer,
-            constraint=constraint,
-            sharding=sharding,
-            site=site,
-        )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a spec is immutable; use spec.replace({name}=...)")
-
-    def replace(self, **changes: Any) -> "VariableSpec":
-        """Return this spec with other attributes in the place of some.
-
-        Args:
-            **changes: New values, by the names of attributes.
-
-        Raises:
-            TypeError: There is no such attribute.
-
-        Example:
-            >>> import numpy as np
-            >>> VariableSpec("w", (2, 3), np.dtype("float32")).replace(trainable=False).trainable
-            False
-        """
-        return VariableSpec(**{**vars(self), **changes})
-
-    def _compared(self) -> tuple[Any, ...]:
-        return self.name, self.shape, self.dtype, self.trainable, self.collections
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The size of the value, in bytes."""
-        return row(self.name, self, self.trainable).nbytes
-
-    def partition_spec(self) -> PartitionSpec:
-        """Return the variable's `PartitionSpec`; one that replicates it where none was given.
-
-        Raises:
-            InvalidShapeError: The partitioner gave something else than a `PartitionSpec`.
-        """
-        given = self.sharding
-        if callable(given) and not isinstance(given, PartitionSpec):
-            given = given(shape=self.shape, dtype=self.dtype)
-        if given is None:
-            return PartitionSpec()
-        if not isinstance(given, PartitionSpec):
-            raise InvalidShapeError(
-                f"the partitioner of {self.name!r} gave {given!r}, which is no PartitionSpec",
-                code="partitioner",
-                first=self.site,
-                fix="return jax.sharding.PartitionSpec('axis', None), say, from the partitioner",
-            )
-        return given
+Pattern = str | Callable[[VariableSpec], bool]
 
 
 class VariableSpecs(Mapping[str, VariableSpec]):
-    """An immutable mapping of full names to `VariableSpec`s, in canonical order.
+    """An immutable mapping of full names to `VariableSpec`s, in order of making.
+
+    That is the order of TF1's collections, and the one to read a model in; that of `Variables` does not
+    depend on it. Two sets are equal where they have the same specs, in whatever order.
 
     Args:
-        specs: The specs, in any order; each is kept under its own name.
+        specs: The specs, in the order to keep; each is kept under its own name.
 
     Raises:
         MergeError: Two specs have one name.
@@ -166,14 +58,13 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             if spec.name in by_name:
                 raise MergeError(f"two specs are called {spec.name!r}", fix="keep one of them")
             by_name[spec.name] = spec
-        self._by_name = {name: by_name[name] for name in sorted(by_name, key=names.order_key)}
+        self._by_name = by_name
 
     def __getitem__(self, name: str) -> VariableSpec:
         try:
             return self._by_name[name]
         except KeyError:
-            close = near(str(name), self)
-            raise KeyError(f"no spec {name!r}" + (f"; near names: {close}" if close else "")) from None
+            raise no_entry("spec", name, self) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
@@ -182,7 +73,10 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         return len(self._by_name)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._by_name))
+        return hash(frozenset(self._by_name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return VariableSpecs, (tuple(self.values()),)
 
     @property
     def num_params(self) -> int:
@@ -215,13 +109,18 @@ class VariableSpecs(Mapping[str, VariableSpec]):
                     first=spec.site,
                     fix="call net.init(key, *args) with real arguments, not spec(...).init(key)",
                 )
-        values = drawing.draw(
-            key, [(spec.name, spec.initializer, spec.shape, spec.dtype) for spec in self.values()]
-        )
-        return Variables(zip(self, values, strict=True), non_trainable=self._non_trainable())
+        asked = [
+            request
+            for spec in self.values()
+            for request in requests(spec.name, spec.initializer, spec.shape, spec.dtype)
+        ]
+        values = iter(drawing.draw(key, asked))
+        return self._variables(drawn(spec.initializer, values) for spec in self.values())
 
-    def _non_trainable(self) -> list[str]:
-        return [spec.name for spec in self.values() if not spec.trainable]
+    def _variables(self, values: Iterable[Any]) -> Variables:
+        """Return one value for each spec as a pytree that fits the variables."""
+        frozen = [name for name, spec in self.items() if not spec.trainable]
+        return Variables(zip(self, values, strict=True), non_trainable=frozen)
 
     def select(self, pattern: Pattern) -> "VariableSpecs":
         """Return the specs that match.
@@ -231,7 +130,10 @@ class VariableSpecs(Mapping[str, VariableSpec]):
                 predicate of a spec.
 
         Returns:
-            The matching specs; possibly none.
+            The matching specs, in the same order; none where there are none, or where a predicate finds none.
+
+        Raises:
+            VariableNotFoundError: A regular expression matches no name (code `nothing_matches`).
 
         Example:
             >>> import numpy as np
@@ -240,11 +142,47 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             ['b/w']
         """
         if isinstance(pattern, str):
-            expression = re.compile(pattern)
-            return VariableSpecs(spec for spec in self.values() if expression.match(spec.name))
+            found = zip(self.values(), matching(pattern, list(self)), strict=True)
+            return VariableSpecs(spec for spec, matches in found if matches)
         return VariableSpecs(spec for spec in self.values() if pattern(spec))
 
-    def shardings(self, mesh: Mesh | jax.sharding.AbstractMesh) -> Variables:
+    def stack(self, pattern: str) -> "VariableSpecs":
+        """Return these specs with those of numbered layers stacked, as `Variables.stack` does with values.
+
+        Args:
+            pattern: The name of the layers' scopes, with `{}` for the number: `"layer_{}"`.
+
+        Returns:
+            Specs whose `init`, `bind` and `shardings` give what those of the layers give, stacked: each layer
+            still draws its initial value by its own name.
+
+        Raises:
+            MergeError: The layers are not numbered from 0 without gaps, or differ.
+
+        Example:
+            >>> import jaxscope as js
+            >>> net = js.transform(js.scan_layers(lambda x: x * js.get_variable("w", [2]), 3))
+            >>> net.spec(jnp.ones(2)).stack("layer_{}")
+            VariableSpecs({
+              layer_{}/w: float32[3,2] (24 B)
+            })
+        """
+        made = stacks.stacked(self, pattern, lambda name: self[name].trainable, _joined)
+        return VariableSpecs(spec for _, _, spec in made)
+
+    def unstack(self, pattern: str = "{}") -> "VariableSpecs":
+        """Return these specs with those of stacks split into those of single layers; the inverse of `stack`.
+
+        Args:
+            pattern: What the names to split contain; all that have `{}` if left out.
+
+        Raises:
+            MergeError: A spec has no axis of layers, or a layer's name is taken.
+        """
+        made = stacks.unstacked(self, pattern, None, _part)
+        return VariableSpecs(spec.replace(name=name) for name, _, spec in made)
+
+    def shardings(self, mesh: AnyMesh) -> Variables:
         """Return a `NamedSharding` for each variable, as a pytree that fits the variables.
 
         Args:
@@ -256,30 +194,26 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Raises:
             InvalidShapeError: A partitioner gave something else than a `PartitionSpec`.
         """
-        return Variables(
-            {spec.name: NamedSharding(mesh, spec.partition_spec()) for spec in self.values()},
-            non_trainable=self._non_trainable(),
-        )
+        return self._variables(on_mesh(mesh, spec.partition_spec()) for spec in self.values())
 
     def shape_dtypes(self) -> Variables:
         """Return a `jax.ShapeDtypeStruct` for each variable, as a pytree that fits the variables."""
-        return Variables(
-            {spec.name: jax.ShapeDtypeStruct(spec.shape, spec.dtype) for spec in self.values()},
-            non_trainable=self._non_trainable(),
-        )
+        return self._variables(jax.ShapeDtypeStruct(spec.shape, spec.dtype) for spec in self.values())
 
     def bind(self, values: Mapping[str, Any]) -> Variables:
         """Return `values` as `Variables` of these specs, after checking all of them.
 
         Args:
-            values: Full name -> array; exactly the names of these specs.
+            values: Full name -> array, or what becomes one: NumPy's, datasets in files, parameters of other
+                libraries. Exactly the names of these specs; those of numbered layers alone, or stacked.
 
         Returns:
-            `Variables`, with the specs' distinction of trainable and non-trainable.
+            `Variables` of `jax.Array`s, with the specs' distinction of trainable and non-trainable. What is
+            given stacked stays so.
 
         Raises:
-            VariablesMismatchError: Names are missing or extra, or shapes or dtypes differ; the one
-                error lists all of them.
+            VariablesMismatchError: Names are missing or extra, or values are of other shapes or dtypes, or no
+                arrays; the one error lists all of them.
 
         Example:
             >>> import jax.numpy as jnp, jaxscope as js
@@ -287,64 +221,88 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> list(specs.bind({"n": jnp.int32(4)}).non_trainable)
             ['n']
         """
+        from jaxscope._core.variables.binding import bound
+
         if not isinstance(cast(object, values), Mapping):
             raise VariablesMismatchError(
                 f"variables must be a mapping of full names to arrays, not {type(values).__name__}",
                 fix="pass a dict such as {'dense/kernel': array}",
             )
-        missing = [f"{name} {describe(spec)}" for name, spec in self.items() if name not in values]
-        extra = [f"{name} {describe(values[name])}" for name in values if name not in self]
-        misshapen: list[str] = []
-        mistyped: list[str] = []
+        wanted: dict[str, VariableSpec] = {}
         for name, spec in self.items():
-            if name not in values:
-                continue
-            given = values[name]
-            if getattr(given, "shape", None) != spec.shape:
-                misshapen.append(f"{name} {describe(given)}, not {describe(spec)}")
-            elif given.dtype != spec.dtype:
-                mistyped.append(f"{name} {describe(given)}, not {describe(spec)}")
-        if missing or extra or misshapen or mistyped:
-            raise VariablesMismatchError(
-                f"the given variables do not match the {len(self)} specs",
-                missing="\n".join(missing),
-                extra="\n".join(extra),
-                shape="\n".join(misshapen),
-                dtype="\n".join(mistyped),
-                fix="rename or convert the given values, or select the specs that they are for",
-            )
-        return Variables({name: values[name] for name in self}, non_trainable=self._non_trainable())
+            stacked = "{}" in name and name not in values
+            layers = VariableSpecs([spec]).unstack() if stacked else VariableSpecs()
+            wanted |= layers if any(layer in values for layer in layers) else {name: spec}
+        arrays, frozen = bound(wanted, values)
+        return Variables(arrays, non_trainable=frozen)
 
     def __or__(self, other: "VariableSpecs") -> "VariableSpecs":
-        """Merge two sets of specs; a name in both must have one shape, dtype and trainability.
+        """Merge two sets of specs: the left ones, then what the right ones add.
+
+        A name in both must have one shape, dtype and trainability; all else is the right one's.
 
         Raises:
             MergeError: A name in both differs in one of these.
         """
         if not isinstance(cast(object, other), VariableSpecs):
             return NotImplemented
-        for name in self.keys() & other.keys():
-            one, two = self[name], other[name]
-            if (one.shape, one.dtype, one.trainable) != (two.shape, two.dtype, two.trainable):
-                raise MergeError(
-                    f"variable {name!r} has two specs that differ",
-                    left=f"{describe(one)} {one.site or ''}".strip(),
-                    right=f"{describe(two)} {two.site or ''}".strip(),
-                    fix="rename one of them, or make both with one shape, dtype and trainable",
-                )
+        for name in filter(other.__contains__, self):
+            check_same_spec(self[name], other[name])
         return VariableSpecs({**self._by_name, **other._by_name}.values())
 
     def tabulate(self) -> str:
         """Return a table by scope: shapes, dtypes, counts in elements, sizes in bytes.
 
         Returns:
-            Text, drawn by rich where it is installed (`pip install jaxscope[rich]`).
+            Text, with a line for each scope and variable, in order of making.
         """
-        return tabulate(row(name, spec, spec.trainable) for name, spec in self.items())
+        from jaxscope._core.variables.tables import tabulate
+
+        return tabulate((name, spec, spec.trainable) for name, spec in self.items())
 
     def __repr__(self) -> str:
-        rows = [f"  {name}: {describe(spec)} {size(spec)}" for name, spec in self.items()]
-        return "\n".join(["VariableSpecs({", *rows, "})"]) if rows else "VariableSpecs({})"
+        from jaxscope._core.variables.tables import listing
+
+        return listing("VariableSpecs", list(self), self.__getitem__)
 
     def __str__(self) -> str:
         return self.tabulate()
+
+
+# --- stacks ----------------------------------------------------------------------------------------
+
+
+def _joined(name: str, layers: list[VariableSpec], axis: int) -> VariableSpec:
+    """Return the spec of a stack of layers."""
+    one = layers[0]
+    if len({spec.replace(name=name) for spec in layers}) > 1:
+        raise stacks.unlike(
+            name, sorted({f"{describe(spec)} in {', '.join(spec.collections)}" for spec in layers})
+        )
+    named = tuple(
+        spec.initializer if isinstance(spec.initializer, Draws) else Named(spec.name, spec.initializer)
+        for spec in layers
+    )
+    from_inputs = any(spec.initializer is FROM_INPUTS for spec in layers)
+    return one.replace(
+        name=name,
+        shape=(*one.shape[:axis], len(layers), *one.shape[axis:]),
+        initializer=FROM_INPUTS if from_inputs else Draws(named, axis),
+        regularizer=by_layer(Losses, [spec.regularizer for spec in layers], axis),
+        constraint=by_layer(Projections, [spec.constraint for spec in layers], axis),
+        sharding=None if one.sharding is None else with_axis(one.partition_spec(), axis),
+    )
+
+
+def _part(spec: VariableSpec, index: dict[int, int]) -> VariableSpec:
+    """Return the spec of one layer of a stack."""
+    for axis in sorted(index, reverse=True):
+        number = index[axis]
+        spec = spec.replace(
+            shape=(*spec.shape[:axis], *spec.shape[axis + 1 :]),
+            initializer=part_of(spec.initializer, axis, number),
+            regularizer=part_of(spec.regularizer, axis, number),
+            constraint=part_of(spec.constraint, axis, number),
+            sharding=None if spec.sharding is None else without_axis(spec.partition_spec(), axis),
+        )
+    return spec

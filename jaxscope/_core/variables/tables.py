@@ -1,84 +1,103 @@
-"""Tables of variables: names by scope, with shapes, dtypes, counts and bytes."""
+"""How sets of variables are shown: a repr of a few lines, and a table by scope with counts and bytes."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from jaxscope._core.base.describe import Row, human_bytes
+import numpy as np
+
+from jaxscope._core.base.describe import describe, human_bytes, nbytes, shown, type_of
 
 _HEADER = ("name", "shape", "dtype", "count", "size", "")
+_RIGHT = frozenset({3, 4})  # the columns of numbers
+
+# Of more variables than both together, a repr shows the first ones and the last ones.
+_HEAD, _TAIL = 20, 10
+_WIDTH = 200  # of a value in a repr
 
 
-def tabulate(rows: Iterable[Row]) -> str:
-    """Return a table by scope, with rich's lines where rich is installed, in plain text elsewhere.
+def listing(kind: str, full_names: Sequence[str], value_of: Callable[[str], Any]) -> str:
+    """Return the repr of a set of variables: a line for each, and short whatever their number.
 
     Args:
-        rows: One `Row` for each variable.
+        kind: The name of the class.
+        full_names: The names, in order.
+        value_of: Full name -> array, spec, or whatever a transform put in their place.
+
+    Example:
+        >>> print(listing("Variables", ["w", "mask"], {"w": jnp.zeros((2, 3)), "mask": True}.__getitem__))
+        Variables({
+          w: float32[2,3] (24 B)
+          mask: True
+        })
+    """
+    if not full_names:
+        return f"{kind}({{}})"
+
+    def line(name: str) -> str:
+        return f"  {name}: {_valued(value_of(name))}"
+
+    if len(full_names) <= _HEAD + _TAIL:
+        lines = list(map(line, full_names))
+    else:
+        left_out = f"  ... ({len(full_names) - _HEAD - _TAIL:,} more)"
+        lines = [*map(line, full_names[:_HEAD]), left_out, *map(line, full_names[-_TAIL:])]
+    return "\n".join([f"{kind}({{", *lines, "})"])
+
+
+def _valued(value: Any) -> str:
+    shape, dtype = type_of(value)
+    if shape is None:
+        return shown(value, _WIDTH)
+    return f"{describe(value)} ({human_bytes(nbytes(shape, dtype))})"
+
+
+def tabulate(rows: Iterable[tuple[str, Any, bool]]) -> str:
+    """Return a table by scope, in plain text.
+
+    Args:
+        rows: Full name, value (or spec), and whether it is trainable.
 
     Returns:
         The table: a line for each scope and variable, and the totals of elements and bytes.
     """
-    listed = list(rows)
     lines: list[tuple[str, ...]] = []
-    open_scope: tuple[str, ...] = ()
-    for one in listed:
-        *parts, last = one.name.split("/")
-        scope = tuple(parts)
-        shared = 0
-        while shared < min(len(scope), len(open_scope)) and scope[shared] == open_scope[shared]:
-            shared += 1
-        lines.extend(
-            ("  " * depth + scope[depth] + "/", "", "", "", "", "") for depth in range(shared, len(scope))
-        )
-        open_scope = scope
-        lines.append(
-            (
-                "  " * len(scope) + last,
-                "x".join(map(str, one.shape)) or "scalar",
-                one.dtype,
-                f"{one.elements:,}",
-                human_bytes(one.nbytes),
-                "" if one.trainable else "not trainable",
-            )
-        )
-    total = (
-        f"{len(listed)} variable{'' if len(listed) == 1 else 's'}",
-        "",
-        "",
-        f"{sum(one.elements for one in listed):,}",
-        human_bytes(sum(one.nbytes for one in listed)),
-        "",
-    )
-    return _rich(lines, total) or _plain(lines, total)
+    open_scope: list[str] = []
+    variables = elements = total = 0
+    for name, value, trainable in rows:
+        *scope, last = name.split("/")
+        if scope != open_scope:
+            shared = 0
+            while shared < min(len(scope), len(open_scope)) and scope[shared] == open_scope[shared]:
+                shared += 1
+            lines += [
+                ("  " * depth + scope[depth] + "/", "", "", "", "", "") for depth in range(shared, len(scope))
+            ]
+            open_scope = scope
+        shape, dtype = type_of(value)
+        notes = [] if trainable else ["not trainable"]
+        if shape is None:
+            cells = ("", type(value).__name__, "", "")
+            notes.insert(0, f"= {shown(value)}")
+        else:
+            count, size = math.prod(shape), nbytes(shape, dtype)
+            elements, total = elements + count, total + size
+            cells = ("x".join(map(str, shape)) or "scalar", str(dtype), _number(count), human_bytes(size))
+        variables += 1
+        lines.append(("  " * len(scope) + last, *cells, ", ".join(notes)))
+    count_of_all = f"{variables:,} variable{'' if variables == 1 else 's'}"
+    return _drawn(lines, (count_of_all, "", "", _number(elements), human_bytes(total), ""))
 
 
-def _plain(lines: Sequence[tuple[str, ...]], total: tuple[str, ...]) -> str:
-    everything = [_HEADER, *lines, total]
-    widths = [max(len(line[column]) for line in everything) for column in range(len(_HEADER))]
-
-    def format_line(line: tuple[str, ...]) -> str:
-        cells = [
-            cell.rjust(width) if column in (3, 4) else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    rule = "-" * len(format_line(_HEADER))
-    return "\n".join([format_line(_HEADER), rule, *map(format_line, lines), rule, format_line(total)])
+def _number(count: Any) -> str:
+    return f"{count:,}" if isinstance(count, int | np.integer) else str(count)  # symbolic, of `jax.export`
 
 
-def _rich(lines: Sequence[tuple[str, ...]], total: tuple[str, ...]) -> str | None:
-    try:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
-        return None
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    for column, (head, foot) in enumerate(zip(_HEADER, total, strict=True)):
-        table.add_column(head, footer=foot, justify="right" if column in (3, 4) else "left", no_wrap=True)
-    for line in lines:
-        table.add_row(*map(Text, line))
-    console = Console(width=200, color_system=None, legacy_windows=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(text.rstrip() for text in captured.get().splitlines()).strip("\n")
+def _drawn(lines: Sequence[tuple[str, ...]], total: tuple[str, ...]) -> str:
+    columns = list(zip(_HEADER, *lines, total, strict=True))
+    for at, column in enumerate(columns):
+        width = max(map(len, column))
+        columns[at] = tuple([cell.rjust(width) if at in _RIGHT else cell.ljust(width) for cell in column])
+    header, *body, footer = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    rule = "-" * len(header)
+    return "\n".join([header, rule, *body, rule, footer])

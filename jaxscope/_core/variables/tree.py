@@ -1,58 +1,17 @@
 """Variables: an immutable mapping of full names to arrays, and a pytree whose key paths are the names."""
 
-import itertools
-import re
-import threading
-import weakref
+import copyreg
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, cast
 
 import jax
-import jax.numpy as jnp
-from jax.tree_util import DictKey
 
 from jaxscope._core.base import names
-from jaxscope._core.base.describe import describe, row, size
-from jaxscope._core.variables.tables import tabulate
-from jaxscope.errors import MergeError, VariableNotFoundError, near
-
-#: A regular expression that full names match at their start, or a predicate of (full name, value).
-Pattern = str | Callable[[str, Any], bool]
-
-
-class _Layout:
-    """The static part of `Variables`: names in canonical order, and which of them are trainable.
-
-    One object for each content, so that pytrees are compared by identity: what a dict pays for at
-    each flattening (sorting and comparing keys) is paid here once.
-    """
-
-    __slots__ = ("__weakref__", "index", "keys", "names", "trainable")
-
-    def __init__(self, full_names: tuple[str, ...], trainable: tuple[bool, ...]) -> None:
-        self.names = full_names
-        self.trainable = trainable
-        self.index = {name: position for position, name in enumerate(full_names)}
-        self.keys = tuple(DictKey(name) for name in full_names)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _layout, (self.names, self.trainable)
-
-    def __repr__(self) -> str:
-        flags = zip(self.names, self.trainable, strict=True)
-        return f"Variables[{', '.join(name if flag else f'{name} (not trainable)' for name, flag in flags)}]"
-
-
-_layouts: weakref.WeakValueDictionary[Any, _Layout] = weakref.WeakValueDictionary()
-_layouts_lock = threading.Lock()
-
-
-def _layout(full_names: tuple[str, ...], trainable: tuple[bool, ...]) -> _Layout:
-    with _layouts_lock:
-        found = _layouts.get((full_names, trainable))
-        if found is None:
-            found = _layouts[full_names, trainable] = _Layout(full_names, trainable)
-        return found
+from jaxscope._core.variables import stacks
+from jaxscope._core.variables.layout import Layout, from_bytes, layout_of, sorted_layout, to_bytes
+from jaxscope._core.variables.matching import Pattern, matching, no_entry, not_found, renamer
+from jaxscope._core.variables.merging import check_same, differently_trainable
 
 
 class Variables(Mapping[str, Any]):
@@ -80,7 +39,7 @@ class Variables(Mapping[str, Any]):
     """
 
     __slots__ = ("__weakref__", "_layout", "_values")
-    _layout: _Layout
+    _layout: Layout
     _values: tuple[Any, ...]
 
     def __init__(
@@ -94,10 +53,43 @@ class Variables(Mapping[str, Any]):
             names.check_string(name, "variable", "")
         frozen = frozenset(non_trainable)
         if unknown := sorted(frozen - by_name.keys()):
-            raise _not_found(unknown[0], by_name)
-        ordered = tuple(sorted(by_name, key=names.order_key))
-        _set_layout(self, _layout(ordered, tuple(name not in frozen for name in ordered)))
-        _set_values(self, tuple(by_name[name] for name in ordered))
+            raise not_found(unknown[0], by_name)
+        layout = sorted_layout(by_name, frozen)
+        _set_layout(self, layout)
+        _set_values(self, tuple(by_name[name] for name in layout.names))
+
+    @classmethod
+    def from_nested(cls, tree: Mapping[str, Any], *, non_trainable: Iterable[str] = ()) -> "Variables":
+        """Return the values of a dict of dicts as `Variables`; the inverse of `nested`.
+
+        Args:
+            tree: Mappings inside mappings, to any depth; the keys on the way to a value, joined by slashes,
+                are its full name. `Variables` among them keep what is not trainable.
+            non_trainable: Full names, as of the constructor.
+
+        Returns:
+            `Variables` of everything in the tree that is no mapping.
+
+        Raises:
+            InvalidNameError: A key is no string.
+            MergeError: Two values would have one name.
+            VariableNotFoundError: `non_trainable` has a name that is not there.
+
+        Example:
+            >>> list(Variables.from_nested({"a": {"w": 1, "n": 2}, "b": 3}, non_trainable=["a/n"]).trainable)
+            ['a/w', 'b']
+        """
+        from jaxscope._core.variables.nesting import leaves
+
+        values: dict[str, Any] = {}
+        frozen = list(non_trainable)
+        for name, holder, key in leaves(tree):
+            if name in values:
+                raise stacks.two_called(name)
+            values[name] = holder[key]
+            if isinstance(holder, Variables) and not holder._is_trainable(key):
+                frozen.append(name)
+        return cls(values, non_trainable=frozen)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Variables are immutable; use variables.replace({{{name!r}: ...}})")
@@ -109,10 +101,13 @@ class Variables(Mapping[str, Any]):
         try:
             return self._values[self._layout.index[name]]
         except KeyError:
-            raise KeyError(f"no variable {name!r}{_suggest(name, self)}") from None
+            raise no_entry("variable", name, self) from None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a new dict of the same names and values, in the same order."""
+        """Return a new dict of the same names and values, in the same order.
+
+        It is what libraries take that know no other pytrees than dicts: `flax.serialization`, say.
+        """
         return dict(zip(self._layout.names, self._values, strict=True))
 
     def __iter__(self) -> Iterator[str]:
@@ -131,8 +126,13 @@ class Variables(Mapping[str, Any]):
     def __copy__(self) -> Self:
         return self
 
+    # Pickles name `jaxscope.Variables`, and `_structure` of it: so files stay readable wherever modules move.
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unflatten, (self._layout, self._values)
+        return functools.partial(Variables, non_trainable=self._layout.non_trainable), (self.as_dict(),)
+
+    @classmethod
+    def _structure(cls, full_names: tuple[str, ...], trainable: tuple[bool, ...]) -> Layout:
+        return layout_of(full_names, trainable)
 
     # --- selecting -----------------------------------------------------------------------------
 
@@ -154,7 +154,10 @@ class Variables(Mapping[str, Any]):
                 `get_collection`, or a predicate of (full name, value).
 
         Returns:
-            The matching variables; possibly none.
+            The matching variables; none only where there are none, or where a predicate finds none.
+
+        Raises:
+            VariableNotFoundError: A regular expression matches no name (code `nothing_matches`).
 
         Example:
             >>> list(Variables({"a/w": 1, "b/w": 2}).select("a/"))
@@ -171,6 +174,9 @@ class Variables(Mapping[str, Any]):
         Returns:
             `(matching, others)`.
 
+        Raises:
+            VariableNotFoundError: As in `select`.
+
         Example:
             >>> head, body = Variables({"a/w": 1, "b/w": 2}).partition(lambda name, value: value > 1)
             >>> list(head), list(body), list(head | body)
@@ -181,19 +187,14 @@ class Variables(Mapping[str, Any]):
 
     def _matches(self, pattern: Pattern) -> list[bool]:
         if isinstance(pattern, str):
-            expression = re.compile(pattern)
-            return [expression.match(name) is not None for name in self]
+            return matching(pattern, self._layout.names)
         return [bool(pattern(name, value)) for name, value in zip(self, self._values, strict=True)]
 
     def _only(self, flags: Iterable[bool]) -> "Variables":
         kept = [position for position, flag in enumerate(flags) if flag]
         if len(kept) == len(self._values):
             return self
-        layout = _layout(
-            tuple(self._layout.names[position] for position in kept),
-            tuple(self._layout.trainable[position] for position in kept),
-        )
-        return _unflatten(layout, tuple(self._values[position] for position in kept))
+        return _unflatten(self._layout.only(kept), tuple(self._values[position] for position in kept))
 
     # --- changing ------------------------------------------------------------------------------
 
@@ -217,46 +218,46 @@ class Variables(Mapping[str, Any]):
         new = list(self._values)
         for name, value in values.items():
             if name not in self:
-                raise _not_found(name, self)
+                raise not_found(name, self)
             position = self._layout.index[name]
-            _check_same(name, new[position], value)
+            check_same(name, new[position], value)
             new[position] = value
         return _unflatten(self._layout, tuple(new))
 
-    def rename(self, mapping: Mapping[str, str] | Callable[[str], str]) -> "Variables":
+    def rename(
+        self, mapping: Mapping[str, str] | Callable[[str], str] | str, prefix: str | None = None
+    ) -> "Variables":
         """Return these variables under other names.
 
         Args:
-            mapping: Old full name -> new full name (names left out stay), or a function of the name.
+            mapping: Old full name -> new full name (names left out stay), a function of the name, or what the
+                names to change begin with: `rename("old/", "new/")`.
+            prefix: In that last case, what they begin with then.
 
         Returns:
             `Variables` with the same arrays.
 
         Raises:
-            VariableNotFoundError: A name to rename does not exist.
+            VariableNotFoundError: A name to rename is not there, or none begins so (code `nothing_matches`).
             MergeError: Two variables would have one name.
 
         Example:
-            >>> list(Variables({"a/w": 1}).rename(lambda name: name.replace("a/", "encoder/")))
-            ['encoder/w']
+            >>> variables = Variables({"a/w": 1, "b/w": 2})
+            >>> list(variables.rename("a/", "encoder/")), list(variables.rename({"b/w": "w"}))
+            (['b/w', 'encoder/w'], ['a/w', 'w'])
         """
-        if not callable(mapping):
-            table = dict(mapping)
-            for name in table:
-                if name not in self:
-                    raise _not_found(name, self)
+        renamed = renamer(mapping, prefix, self)
+        return self._regrouped((renamed(name), name, value) for name, value in self.items())
 
-            renamed: Callable[[str], str] = lambda name: table.get(name, name)  # noqa: E731
-        else:
-            renamed = mapping
+    def _regrouped(self, made: Iterable[tuple[str, str, Any]]) -> "Variables":
+        """Return `Variables` of (new name, old name, value), each as trainable as the old one."""
         values: dict[str, Any] = {}
         frozen: list[str] = []
-        for name, value, trainable in zip(self, self._values, self._layout.trainable, strict=True):
-            new = renamed(name)
+        for new, old, value in made:
             if new in values:
-                raise _two_called(new)
+                raise stacks.two_called(new)
             values[new] = value
-            if not trainable:
+            if not self._is_trainable(old):
                 frozen.append(new)
         return Variables(values, non_trainable=frozen)
 
@@ -271,23 +272,12 @@ class Variables(Mapping[str, Any]):
         if not isinstance(cast(object, other), Mapping):
             return NotImplemented
         right = other if isinstance(other, Variables) else self._like(other)
-        values = dict(self)
-        for name, value in right.items():
-            if name in values:
-                _check_same(name, values[name], value)
-                if self._is_trainable(name) != right._is_trainable(name):
-                    raise MergeError(
-                        f"variable {name!r} is trainable on one side of | and not on the other",
-                        trainable="on the left" if self._is_trainable(name) else "on the right",
-                        fix="make it with the same `trainable` in both functions; values from elsewhere get "
-                        "it by\nnet.spec(...).bind(values), or stay a plain dict, which takes it from the "
-                        "other side",
-                    )
-            values[name] = value
-        frozen = [
-            n for v in (self, right) for n, flag in zip(v, v._layout.trainable, strict=True) if not flag
-        ]
-        return Variables(values, non_trainable=frozen)
+        for name in filter(right.__contains__, self):
+            check_same(name, self[name], right[name])
+            if self._is_trainable(name) != right._is_trainable(name):
+                raise differently_trainable(name, on_the_left=self._is_trainable(name))
+        frozen = self._layout.non_trainable + right._layout.non_trainable
+        return Variables({**self, **right}, non_trainable=frozen)
 
     def __ror__(self, other: Mapping[str, Any]) -> "Variables":
         if not isinstance(cast(object, other), Mapping):
@@ -305,7 +295,10 @@ class Variables(Mapping[str, Any]):
     # --- layers --------------------------------------------------------------------------------
 
     def stack(self, pattern: str) -> "Variables":
-        """Return these variables with those of numbered layers stacked, one array for all layers.
+        """Return these variables with those of numbered layers stacked, one for all layers.
+
+        Whatever names variables can be stacked so: arrays get an axis; so do shardings and
+        `jax.ShapeDtypeStruct`s; the flags of masks and labels stand for all layers where they are equal.
 
         Args:
             pattern: The name of the layers' scopes, with `{}` for the number: `"layer_{}"`. It may stand
@@ -324,83 +317,27 @@ class Variables(Mapping[str, Any]):
             >>> {name: value.shape for name, value in layers.stack("layer_{}").items()}
             {'b': (1,), 'layer_{}/w': (2, 2)}
         """
-        before, found, after = pattern.partition("{}")
-        if not found or "{}" in after:
-            raise MergeError(f"{pattern!r} must have one {{}} for the layers' numbers", fix='say, "layer_{}"')
-        layer = re.compile(rf"(^|.*/){re.escape(before)}(0|[1-9]\d*){re.escape(after)}(/.*|$)", re.DOTALL)
-        columns: dict[str, dict[int, str]] = {}
-        rest: dict[str, Any] = {}
-        for name, value in self.items():
-            match = layer.fullmatch(name)
-            if match is None:
-                rest[name] = value
-            else:
-                columns.setdefault(f"{match[1]}{pattern}{match[3]}", {})[int(match[2])] = name
-        for stacked, column in columns.items():
-            if stacked in rest:
-                raise _two_called(stacked)
-            kinds = {(self._is_trainable(name), describe(self[name])) for name in column.values()}
-            if sorted(column) != list(range(len(column))) or len(kinds) > 1:
-                raise MergeError(
-                    f"the layers of {stacked!r} cannot be stacked",
-                    numbers=sorted(column),
-                    kinds=", ".join(sorted(kind for _, kind in kinds)),
-                    fix="stack layers that are numbered from 0 and alike",
-                )
-        for stacked, column in columns.items():
-            # Axes are in the order of the numbers in the name.
-            axis = stacked.partition(pattern)[0].count("{}")
-            rest[stacked] = jnp.stack([self[column[index]] for index in range(len(column))], axis)
-        frozen = [
-            name for name in rest if not self._is_trainable(columns[name][0] if name in columns else name)
-        ]
-        return Variables(rest, non_trainable=frozen)
+        return self._regrouped(stacks.stacked(self, pattern, self._is_trainable, stacks.join))
 
-    def unstack(self, pattern: str = "{}") -> "Variables":
+    def unstack(self, pattern: str = "{}", *, layers: int | None = None) -> "Variables":
         """Return these variables with stacked ones split into those of single layers.
 
         Args:
             pattern: What the names to split contain; all that have `{}` if left out.
+            layers: How many layers there are; needed where no array tells, as of shardings and masks.
 
         Returns:
             `Variables` in which `layer_0/w`, `layer_1/w`, ... stand for `layer_{}/w`.
 
         Raises:
-            MergeError: A variable has no axis of layers, or a layer's name is taken.
+            MergeError: A variable has no axis of layers, or one of another size, or a layer's name is taken.
 
         Example:
             >>> import jax.numpy as jnp
             >>> list(Variables({"layer_{}/w": jnp.ones((2, 3))}).unstack())
             ['layer_0/w', 'layer_1/w']
         """
-        before, _, after = map(re.escape, pattern.partition("{}"))
-        edges = ("", "") if pattern == "{}" else ("(?:^|/)", "(?=/|$)")
-        level = re.compile(rf"{edges[0]}{before}(\{{\}}){after}{edges[1]}")
-
-        def split(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-            match = level.search(name)
-            if match is None:
-                yield name, value
-                return
-            start, end = match.span(1)
-            axis = name[:start].count("{}")  # axes are in the order of the numbers in the name
-            if len(getattr(value, "shape", ())) <= axis:
-                raise MergeError(
-                    f"{name!r} is {describe(value)}, and has no axis {axis} to split into layers",
-                    fix="unstack variables that `stack` made, or select them by a pattern",
-                )
-            for index in range(value.shape[axis]):
-                yield from split(f"{name[:start]}{index}{name[end:]}", jnp.take(value, index, axis))
-
-        values: dict[str, Any] = {}
-        frozen: list[str] = []
-        for name, value in self.items():
-            layers = dict(split(name, value))
-            if twice := values.keys() & layers.keys():
-                raise _two_called(min(twice))
-            values |= layers
-            frozen += [] if self._is_trainable(name) else layers
-        return Variables(values, non_trainable=frozen)
+        return self._regrouped(stacks.unstacked(self, pattern, layers, stacks.part))
 
     # --- views ---------------------------------------------------------------------------------
 
@@ -417,81 +354,45 @@ class Variables(Mapping[str, Any]):
             >>> Variables({"a/w": 1, "b": 2}).nested()
             {'a': {'w': 1}, 'b': 2}
         """
-        tree: dict[str, Any] = {}
-        for name in self:
-            # A variable that is also a scope would have to be a leaf and a dict at once.
-            *scopes, _ = itertools.accumulate(name.split("/"), names.join)
-            if any(scope in self for scope in scopes):
-                raise _name_is_scope(name)
-        for name, value in self.items():
-            *scope, last = name.split("/")
-            level = tree
-            for part in scope:
-                level = level.setdefault(part, {})
-            level[last] = value
-        return tree
+        from jaxscope._core.variables.nesting import nested
+
+        return nested(self)
 
     def __repr__(self) -> str:
-        rows = [f"  {name}: {describe(value)} {size(value)}" for name, value in self.items()]
-        return "\n".join(["Variables({", *rows, "})"]) if rows else "Variables({})"
+        from jaxscope._core.variables.tables import listing
+
+        return listing("Variables", self._layout.names, self.__getitem__)
 
     def __str__(self) -> str:
-        flags = self._layout.trainable
-        return tabulate([row(name, self[name], flag) for name, flag in zip(self, flags, strict=True)])
+        from jaxscope._core.variables.tables import tabulate
+
+        return tabulate(zip(self._layout.names, self._values, self._layout.trainable, strict=True))
 
 
 _set_layout = Variables._layout.__set__  # type: ignore[attr-defined]  # a slot's own setter: no __setattr__
 _set_values = Variables._values.__set__  # type: ignore[attr-defined]
 
 
-def _unflatten(layout: _Layout, values: Iterable[Any]) -> Variables:
+def _unflatten(layout: Layout, values: Iterable[Any]) -> Variables:
     made = object.__new__(Variables)
     _set_layout(made, layout)
     _set_values(made, tuple(values))
     return made
 
 
-def _flatten(variables: Variables) -> tuple[tuple[Any, ...], _Layout]:
+def _flatten(variables: Variables) -> tuple[tuple[Any, ...], Layout]:
     return variables._values, variables._layout
 
 
-def _flatten_with_keys(variables: Variables) -> tuple[Iterable[tuple[Any, Any]], _Layout]:
+def _flatten_with_keys(variables: Variables) -> tuple[Iterable[tuple[Any, Any]], Layout]:
     return zip(variables._layout.keys, variables._values, strict=True), variables._layout
 
 
 jax.tree_util.register_pytree_with_keys(Variables, _flatten_with_keys, _unflatten, _flatten)
-
-
-def _suggest(name: object, known: Iterable[str]) -> str:
-    close = near(str(name), known)
-    return f"; near names: {close}" if close else ""
-
-
-def _not_found(name: str, known: Iterable[str]) -> VariableNotFoundError:
-    return VariableNotFoundError(
-        f"there is no variable {name!r}", near=near(name, known), fix="use a name that exists"
-    )
-
-
-def _two_called(name: str) -> MergeError:
-    return MergeError(f"two variables would be called {name!r}", fix="rename one of them to another name")
-
-
-def _name_is_scope(name: str) -> MergeError:
-    return MergeError(
-        f"variable {name!r} is in a scope whose name is also a variable's",
-        fix="keep the flat mapping, or rename one of the two",
-    )
-
-
-def _check_same(name: str, old: Any, new: Any) -> None:
-    both = [(getattr(v, "shape", None), getattr(v, "dtype", None)) for v in (old, new)]
-    # By identity: NumPy finds its float64 equal to None.
-    if both[0] == both[1] or any(fact is None for facts in both for fact in facts):
-        return
-    raise MergeError(
-        f"variable {name!r} has two shapes or dtypes",
-        left=describe(old),
-        right=describe(new),
-        fix="rename one of them, or make both with one shape and dtype",
-    )
+jax.export.register_pytree_node_serialization(
+    Variables,
+    serialized_name="jaxscope.Variables",
+    serialize_auxdata=to_bytes,
+    deserialize_auxdata=from_bytes,
+)
+copyreg.pickle(Layout, lambda layout: (Variables._structure, (layout.names, layout.trainable)))

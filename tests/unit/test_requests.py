@@ -1,4 +1,4 @@
-"""Plain requests take a short way; these are the places in which it could differ from the long one."""
+"""Requests are understood once for all that are alike; these are the places in which that could be wrong."""
 
 import contextlib
 from typing import Any
@@ -61,7 +61,7 @@ def test_what_a_getter_takes_away_stays_away():
 
 
 def test_a_scope_gives_each_its_sharding_and_constraint():
-    """Also to those that are recorded the short way."""
+    """Each request has those of its scope."""
 
     @js.transform
     def net() -> None:
@@ -95,7 +95,7 @@ def test_an_initializer_that_changes():
 
 
 def test_creators_that_are_left_in_disorder():
-    """Hold for all later requests alike."""
+    """Are an error, after which they can still be left in order; none stays in force."""
 
     def frozen(following: Any, **kwargs: Any) -> Any:
         return following(**{**kwargs, "trainable": False})
@@ -108,12 +108,14 @@ def test_creators_that_are_left_in_disorder():
         one, two = js.variable_creator_scope(frozen), js.variable_creator_scope(same)
         one.__enter__()
         two.__enter__()
-        one.__exit__(None, None, None)
+        with pytest.raises(js.errors.ScopeNestingError):
+            one.__exit__(None, None, None)
         two.__exit__(None, None, None)
+        one.__exit__(None, None, None)
         for name in "uvw":
             js.get_variable(name, [2])
 
-    assert not any(spec.trainable for spec in net.spec().values())
+    assert all(spec.trainable for spec in net.spec().values())
 
 
 def test_a_value_whose_shape_fails():

@@ -5,7 +5,6 @@ from typing import Any
 
 from jaxscope._core.base import names
 from jaxscope._core.base.sites import here
-from jaxscope._core.passes.running import current
 from jaxscope._core.requests.arguments import Reuse, check_reuse
 
 Getter = Callable[..., Any]
@@ -17,12 +16,17 @@ class NextGetter:
     """What a custom getter receives as `getter`: the next outer getter, or the request itself.
 
     Arguments that are left out have plain defaults, except `reuse`, which is then the scope's (R39).
+
+    Args:
+        then: Called with the arguments of a request, all by keyword.
+        reuse: Returns the reuse of the scope that is open.
     """
 
-    __slots__ = ("_then",)
+    __slots__ = ("_reuse", "_then")
 
-    def __init__(self, then: Getter) -> None:
+    def __init__(self, then: Getter, reuse: Callable[[], Reuse]) -> None:
         self._then = then
+        self._reuse = reuse
 
     def __call__(
         self,
@@ -42,7 +46,7 @@ class NextGetter:
         if not names.is_valid(name):
             raise names.invalid(name, "variable", here())
         if reuse is _LEFT_OUT:
-            reuse = current("get_variable").scope.reuse
+            reuse = self._reuse()
         else:
             check_reuse(reuse, name)
         return self._then(
@@ -58,13 +62,17 @@ class NextGetter:
             constraint=constraint,
         )
 
+    def behind(self, outer: Getter) -> "NextGetter":
+        """Return what a getter inside of `outer` receives."""
+        return NextGetter(lambda **passed: outer(self, **passed), self._reuse)
+
 
 def compose(inner: Getter, outer: Getter | None) -> Getter:
     """Return the getter that runs `inner` first, with `outer` as what it passes on to (R38)."""
     if outer is None:
         return inner
 
-    def composed(getter: Getter, **kwargs: Any) -> Any:
-        return inner(NextGetter(lambda **passed: outer(getter, **passed)), **kwargs)
+    def composed(getter: NextGetter, **kwargs: Any) -> Any:
+        return inner(getter.behind(outer), **kwargs)
 
     return composed

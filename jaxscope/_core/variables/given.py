@@ -1,0 +1,108 @@
+"""Given values: what is given for a variable becomes a `jax.Array`, or an error that names the variable."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope._core.base.describe import describe, shape_text
+from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
+
+
+def as_given(
+    name: str, value: Any, shape: tuple[int | None, ...] | None = None, dtype: Any = None
+) -> jax.Array:
+    """Return what is given for a variable as an array that it may have.
+
+    A `jax.Array` stays what it is. NumPy's arrays and scalars, and what converts itself (`__jax_array__`,
+    `__array__`: parameters of other libraries, datasets in files), become new arrays, of the type in which
+    JAX holds such values here.
+
+    Args:
+        name: The variable's full name, for messages.
+        value: Anything.
+        shape: The shape to have; None for any, and in it for any size.
+        dtype: The dtype to have; None for any.
+
+    Returns:
+        The array. An array of 64-bit integers is one of 32 bits where x64 is off, if all of them fit.
+
+    Raises:
+        DtypeMismatchError: It is no array (code `not_an_array`), of another dtype, or of integers that
+            32 bits do not hold (code `needs_x64`).
+        ShapeMismatchError: It is of another shape.
+
+    Example:
+        >>> as_given("n", np.array(3)).dtype, as_given("w", jnp.ones((3, 2)), (None, 2)).shape
+        (dtype('int32'), (3, 2))
+    """
+    array = value if isinstance(value, jax.Array) else _converted(name, value)
+    if shape is not None and array.shape != shape and not fits(shape, array.shape):
+        raise ShapeMismatchError(
+            f"the given variable {name!r} has another shape than its function asks for",
+            given=describe(value),
+            asked=f"{array.dtype if dtype is None else dtype}{shape_text(shape)}",
+            fix="give the variable that this function was initialized with, or convert it",
+        )
+    if dtype is not None and array.dtype != dtype:
+        raise DtypeMismatchError(
+            f"the given variable {name!r} has another dtype than its function asks for",
+            given=describe(value),
+            asked=f"{dtype}{shape_text(array.shape)}",
+            fix="cast it, or leave out dtype= in the request to take it as it is",
+        )
+    return array
+
+
+def fits(asked: tuple[int | None, ...], found: tuple[int, ...]) -> bool:
+    """Tell whether a shape asked for fits the one found: equal but for None, which fits any size (R25)."""
+    return len(asked) == len(found) and all(a is None or a == f for a, f in zip(asked, found, strict=True))
+
+
+def _converted(name: str, value: Any) -> jax.Array:
+    kind = type(value)
+    try:
+        if hasattr(kind, "__jax_array__"):
+            value = value.__jax_array__()
+        elif hasattr(kind, "__array__") and not isinstance(value, np.ndarray):
+            value = np.asarray(value)
+    except Exception as problem:
+        problem.add_note(f"in converting the given variable {name!r}, of type {kind.__name__}, to an array")
+        raise
+    if isinstance(value, jax.Array):
+        return value
+    # A masked array would lose its mask.
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        raise _no_array(name, f"but {kind.__name__}")
+    native = value.astype(value.dtype.newbyteorder("="), copy=False)
+    dtype = jax.dtypes.canonicalize_dtype(native.dtype)
+    if dtype != native.dtype and native.dtype.kind in "iu" and native.size:
+        limits = np.iinfo(dtype)
+        if native.max() > limits.max or native.min() < limits.min:
+            raise _too_large(name, native, dtype)
+    with np.errstate(over="ignore"):  # a float that is too large is infinite, as everywhere in JAX
+        narrow = native.astype(dtype, copy=False)
+    try:
+        # Concrete, also where an inner trace asks; a copy, so that later writes into the array do not show.
+        with jax.ensure_compile_time_eval():
+            return jnp.array(narrow)
+    except TypeError as problem:
+        raise _no_array(name, f"of numbers but {describe(value)}") from problem
+
+
+def _no_array(name: str, what: str) -> DtypeMismatchError:
+    return DtypeMismatchError(
+        f"the given variable {name!r} is not an array {what}",
+        code="not_an_array",
+        fix="give a jax.Array or a NumPy array",
+    )
+
+
+def _too_large(name: str, value: np.ndarray[Any, Any], dtype: Any) -> DtypeMismatchError:
+    return DtypeMismatchError(
+        f"the given variable {name!r} is {describe(value)}, and not all of its values fit {dtype}",
+        code="needs_x64",
+        range=f"{value.min()} to {value.max()}",
+        fix=f"turn on 64-bit types, jax.config.update('jax_enable_x64', True), or give it as {dtype}",
+    )

@@ -1,0 +1,181 @@
+"""Every layer works in every float dtype, on numpy input, and under every transform."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxscope as js
+from tests.layers.at_once import at_once
+from tests.layers.configurations import CONFIGURATIONS, KEY, example
+
+LAYERS = pytest.mark.parametrize("name", CONFIGURATIONS)
+
+
+def in_scan(block):
+    return lambda x: jax.lax.scan(lambda x, _: (block(x), None), x, None, length=2)[0]
+
+
+def twice(block):
+    """Return the loop that `scan_layers` stands for."""
+
+    def run(x):
+        for index in range(2):
+            with js.variable_scope(f"layer_{index}"):
+                x = block(x)
+        return x
+
+    return run
+
+
+def reused(block):
+    def run(x):
+        with js.variable_scope("", reuse=js.AUTO_REUSE):
+            with js.variable_scope("both"):
+                x = block(x)
+            with js.variable_scope("both"):
+                return block(x)
+
+    return run
+
+
+def in_both(wrapped):
+    def run(x):
+        with js.variable_scope("both"):
+            return wrapped(x)
+
+    return run
+
+
+def plain(block):
+    return block
+
+
+# What a transform makes of a block, and what does the same by hand.
+TRANSFORMS = {
+    "jax.jit": (jax.jit, plain),
+    "jax.checkpoint": (jax.checkpoint, plain),
+    "jax.vmap": (lambda block: lambda x: jax.vmap(block)(x[None])[0], plain),
+    "lax.scan": (lambda block: in_both(in_scan(block)), reused),
+    "js.jit": (lambda block: twice(js.jit(block)), twice),
+    "js.scan_layers": (lambda block: js.scan_layers(block, 2), twice),
+}
+
+
+def value_and_gradients(net):
+    def total(variables, x):
+        y = net.apply(variables, x)
+        return jnp.sum(jnp.sin(y)), y
+
+    return jax.grad(total, (0, 1), has_aux=True)
+
+
+@functools.cache
+def variables(name, by_hand):
+    block, shape = CONFIGURATIONS[name]
+    return js.transform(by_hand(block)).init(KEY, example(shape))
+
+
+@functools.cache
+def all_layers(wrap, by_hand):
+    """Return value and gradients of all layers, each wrapped."""
+    return at_once(
+        {
+            name: (
+                value_and_gradients(js.transform(wrap(block))),
+                (variables(name, by_hand), example(shape)),
+            )
+            for name, (block, shape) in CONFIGURATIONS.items()
+        }
+    )
+
+
+@LAYERS
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_transforms(name, transform):
+    """Inside a transform a layer has the variables, the value and the gradients that it has without."""
+    block, shape = CONFIGURATIONS[name]
+    wrap, by_hand = TRANSFORMS[transform]
+    x = example(shape)
+    assert dict(js.transform(wrap(block)).spec(x)) == dict(js.transform(by_hand(block)).spec(x))
+    found, expected = all_layers(wrap, by_hand)[name], all_layers(by_hand, by_hand)[name]
+    if isinstance(found, Exception):
+        raise found
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)
+
+
+@functools.cache
+def all_values(dtype):
+    """Return the values of all layers in a dtype, and in float64 of the same numbers."""
+
+    def both(net, variables, x):
+        wide = js.Variables({n: v.astype("float64") for n, v in variables.items()})
+        return net.apply(variables, x), net.apply(wide, x.astype("float64"))
+
+    works = {}
+    for name, (block, shape) in CONFIGURATIONS.items():
+        net, x = js.transform(block), example(shape, dtype)
+        specs = net.spec(x)
+        given = {n: example(spec.shape, spec.dtype) ** 2 for n, spec in specs.items()}
+        works[name] = functools.partial(both, net), (js.Variables(given), x)
+    return at_once(works)
+
+
+@LAYERS
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+def test_dtypes(name, dtype):
+    """A layer's variables and result have its input's dtype, and the value is near that in float64."""
+    block, shape = CONFIGURATIONS[name]
+    with jax.enable_x64(True):
+        wide = "float32" if name == "batch_normalization" and dtype != "float64" else dtype
+        specs = js.transform(block).spec(example(shape, dtype))
+        assert {str(spec.dtype) for spec in specs.values()} <= {wide}
+        found = all_values(dtype)[name]
+        if isinstance(found, Exception):
+            raise found
+        y, exact = found
+        assert str(y.dtype) == dtype
+        close = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2, "bfloat16": 6e-2}[dtype]
+        np.testing.assert_allclose(np.asarray(y, np.float64), exact, rtol=close, atol=close)
+
+
+@functools.cache
+def all_batches():
+    """Return what `jax.vmap` around `apply` gives, and what the second example gives alone."""
+
+    def both(net, variables, x):
+        return jax.vmap(net.apply, in_axes=(None, 0))(variables, x)[1], net.apply(variables, x[1])
+
+    return at_once(
+        {
+            name: (
+                functools.partial(both, js.transform(block)),
+                (variables(name, plain), example((2, *shape))),
+            )
+            for name, (block, shape) in CONFIGURATIONS.items()
+        }
+    )
+
+
+@LAYERS
+def test_vmap_around(name):
+    """`jax.vmap` around `apply` gives each example what it gets alone."""
+    found = all_batches()[name]
+    if isinstance(found, Exception):
+        raise found
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+
+
+@LAYERS
+def test_numpy_input(name):
+    """An array of numpy is as good as one of JAX: it comes to the same program."""
+    block, shape = CONFIGURATIONS[name]
+    net = js.transform(block)
+    x = example(shape)
+    assert net.spec(x) == net.spec(jnp.asarray(x))
+    jaxprs = [
+        str(jax.make_jaxpr(lambda v, x=x: net.apply(v, x))(variables(name, plain))) for x in (x, x.tolist())
+    ]
+    assert jaxprs[0].count("\n") == jaxprs[1].count("\n")
