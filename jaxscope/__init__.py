@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxscope import errors, initializers, regularizers
+from jaxscope._core.base.public import publish
 from jaxscope._core.model.collections import (
     add_to_collection,
     get_collection,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
     from jaxscope._core.blocks.scan_layers import scan_layers
+    from jaxscope._core.model.observe import observe
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,7 @@ __all__ = [
     "name_scope",
     "next_key",
     "no_regularizer",
+    "observe",
     "random_keys",
     "regularizers",
     "scan_layers",
@@ -81,6 +84,7 @@ _LATER = {
     "ensemble": "_core.blocks.ensemble",
     "jit": "_core.blocks.jit",
     "lift": "_core.blocks.lift",
+    "observe": "_core.model.observe",
     "scan_layers": "_core.blocks.scan_layers",
     "testing": "testing",
 }
@@ -90,8 +94,13 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'jaxscope' has no attribute {name!r}")
     module = importlib.import_module(f"jaxscope.{_LATER[name]}")
-    return globals().setdefault(name, getattr(module, name, module))
+    globals().setdefault(name, getattr(module, name, module))
+    publish(__name__, [name], globals())
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__]
+
+
+publish(__name__, [name for name in __all__ if name in globals()], globals())

@@ -9,6 +9,7 @@ decide the bits, and no argument `dtype`, since the variable has one.
 Any other callable `(key, shape, dtype) -> array`, such as those of `jax.nn.initializers`, does as well.
 """
 
+from jaxscope._core.base.public import publish
 from jaxscope._core.initializers.base import Initializer
 from jaxscope._core.initializers.elementary import (
     constant,
@@ -79,3 +80,5 @@ glorot_normal_initializer = xavier_normal = glorot_normal
 uniform_unit_scaling_initializer = uniform_unit_scaling
 orthogonal_initializer = orthogonal
 identity_initializer = identity
+
+publish(__name__, __all__, globals())

@@ -138,17 +138,7 @@ def multi_head_attention(
             k, v, seen = cache.append(k, v, seen)
         elif seen is not None:
             seen = _for_heads(call, seen)
-        with jax.numpy_dtype_promotion("standard"):  # JAX's own function mixes dtypes
-            z = jax.nn.dot_product_attention(
-                q,
-                k,
-                v,
-                bias,
-                seen,
-                scale=scale,
-                is_causal=causal and cache is None,
-                implementation=implementation,
-            )
+        z = _attend(q, k, v, bias, seen, scale, causal and cache is None, implementation)
         z = z if cache is None else cache.or_nan(z)
         return product(z.reshape(*x.shape[:2], num_heads * size), output_size or x.shape[-1], name="output")
 
@@ -192,3 +182,24 @@ def _for_heads(call: LayerCall, mask: jax.Array) -> jax.Array:
             f"has a mask of shape {list(mask.shape)}", "pass [batch, length], or with axes of time and heads"
         )
     return mask
+
+
+def _attend(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    bias: ArrayLike | None,
+    mask: jax.Array | None,
+    scale: float | None,
+    causal: bool,
+    implementation: Literal["xla", "cudnn"] | None,
+) -> jax.Array:
+    dtype = q.dtype
+    if dtype == jnp.float16 and implementation != "cudnn":
+        # JAX asks for products of float16 that are summed in float32, which only GPUs have.
+        q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
+    with jax.numpy_dtype_promotion("standard"):  # its dtypes are mixed
+        z = jax.nn.dot_product_attention(
+            q, k, v, bias, mask, scale=scale, is_causal=causal, implementation=implementation
+        )
+    return z.astype(dtype)

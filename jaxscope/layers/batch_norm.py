@@ -36,6 +36,7 @@ def batch_normalization(
     *,
     fused: bool | None = None,
     axis_name: str | Sequence[str] | None = None,
+    updates_collection: str | None = js.GraphKeys.UPDATE_OPS,
     dtype: Any = None,
 ) -> jax.Array:
     """Return the input with mean 0 and variance 1, times `gamma`, plus `beta`.
@@ -68,6 +69,8 @@ def batch_normalization(
             where it cannot be, it is as False.
         axis_name: The name of an axis of `jax.vmap` or `jax.shard_map`, or several, along which there are
             more parts of the batch.
+        updates_collection: The collection that the new moving averages are added to, for whoever wants to see
+            them; None for none. They are set in any case.
         dtype: The dtype of the variables; None for the input's, or float32 for 16 bits.
 
     Returns:
@@ -108,6 +111,7 @@ def batch_normalization(
             momentum=momentum if trainable else None,
             unbiased=fusible and fused is not False,
             axis_name=axis_name,
+            collection=updates_collection,
         )
 
 
@@ -122,7 +126,7 @@ def normalize(
     momentum: float | None,
     unbiased: bool,
     axis_name: Any = None,
-    collection: str | None = js.GraphKeys.UPDATE_OPS,
+    collection: str | None,
 ) -> jax.Array:
     """Return the input of a call, normalized by the batch or by moving averages.
 
@@ -190,6 +194,6 @@ def _step(name: str, stored: jax.Array, target: jax.Array, momentum: float, coll
     old, target = promote(stored, lax.stop_gradient(target).reshape(stored.shape))
     size = np.float32(1 - momentum).astype(old.dtype)
     new = (old - (old - target) * size).astype(stored.dtype)
-    js.set_variable(name, new)
     if collection is not None:
         js.add_to_collection(collection, new)
+    js.set_variable(name, new)

@@ -170,12 +170,12 @@ def test_vmap_around(name):
 
 @LAYERS
 def test_numpy_input(name):
-    """An array of numpy is as good as one of JAX: it comes to the same program."""
+    """An array of numpy that a layer is called with is as good as one of JAX: it comes to the same program."""
     block, shape = CONFIGURATIONS[name]
-    net = js.transform(block)
     x = example(shape)
-    assert net.spec(x) == net.spec(jnp.asarray(x))
-    jaxprs = [
-        str(jax.make_jaxpr(lambda v, x=x: net.apply(v, x))(variables(name, plain))) for x in (x, x.tolist())
-    ]
-    assert jaxprs[0].count("\n") == jaxprs[1].count("\n")
+
+    def program(x):
+        net = js.transform(lambda: block(x))
+        return jax.make_jaxpr(net.apply)(variables(name, plain))
+
+    assert str(program(x)) == str(program(jnp.asarray(x)))

@@ -58,6 +58,10 @@ def _both(around: Callable[..., Any]) -> tuple[Any, Any]:
     return around, around
 
 
+def _twice(f: Any) -> Any:
+    return lambda *x: f(*y) if isinstance(y := f(*x), tuple) else f(y)
+
+
 def _map(f: Any) -> Any:
     return lambda x: lax.map(f, jnp.stack([x, -x])).sum(0)
 
@@ -75,10 +79,7 @@ INNER: dict[str, tuple[Any, Any]] = {
     "none": _both(lambda f: f),
     "jit": _both(jax.jit),
     "jit in jit": _both(lambda f: jax.jit(jax.jit(f))),
-    "jit twice": (
-        lambda f: lambda x, f=jax.jit(f): f(f(x)),
-        lambda f: lambda s, x, f=jax.jit(f): f(*f(s, x)),
-    ),
+    "jit twice": _both(lambda f: _twice(jax.jit(f))),
     "scan": _steps(3, _scan),
     "fori_loop": _steps(3, lax.fori_loop),
     "while": _steps(3, _while),
@@ -112,12 +113,8 @@ def _chain(*names: str) -> tuple[Any, Any]:
 INNER |= {
     " of ".join(names): _chain(*names)
     for names in [
-        ("jit", "scan"),
-        ("scan", "jit"),
         ("scan", "cond"),
-        ("cond", "jit"),
         ("scan", "while"),
-        ("cond", "scan"),
         ("checkpoint", "scan"),
         ("scan", "checkpoint"),
         ("jit", "cond", "scan", "jit"),
@@ -222,8 +219,8 @@ def refs_in(jaxpr: Any) -> list[Any]:
     """Return the variables of a jaxpr, and of those inside it, that are Refs."""
     atoms = [*jaxpr.invars, *jaxpr.constvars, *(a for e in jaxpr.eqns for a in (*e.invars, *e.outvars))]
     found = [atom for atom in atoms if isinstance(atom.aval, jax.ref.AbstractRef)]
-    for inner in jax.tree.leaves([eqn.params for eqn in jaxpr.eqns]):
-        inner = getattr(inner, "jaxpr", inner)
+    for param in jax.tree.leaves([eqn.params for eqn in jaxpr.eqns]):
+        inner = getattr(param, "jaxpr", param)
         found += refs_in(inner) if hasattr(inner, "eqns") else []
     return found
 

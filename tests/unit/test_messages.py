@@ -296,7 +296,6 @@ TF1 = {
     "DtypeMismatchError": [ValueError],
     "GetterError": [ValueError, TypeError],
     "GraphArgumentError": [TypeError],
-    "GraphArgumentError": [TypeError],
     "InitializerError": [ValueError, TypeError],
     "InvalidDtypeError": [TypeError],
     "InvalidNameError": [ValueError, TypeError],

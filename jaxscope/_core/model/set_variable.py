@@ -62,7 +62,7 @@ def set_variable(name: str | None = None, value: Any = _LEFT_OUT, *, full_name: 
     if type(own) is not str:
         names.check_string(own, "variable", here())
     full = own if full_name is not None else run.scopes.current._prefix + own
-    entry = _find(run, full)
+    entry = _find(run, full, own)
     new = _as_array(run, entry, value)
     if isinstance(value, (bool, int, float)) and widens(new.dtype, entry.value.dtype):
         new = new.astype(entry.value.dtype)
@@ -84,7 +84,7 @@ def set_variable(name: str | None = None, value: Any = _LEFT_OUT, *, full_name: 
     run.set(entry, new.astype(new.dtype) if getattr(new, "weak_type", False) else new)
 
 
-def _find(run: Pass, full: str) -> Entry:
+def _find(run: Pass, full: str, own: str) -> Entry:
     books = run.books
     entry = books.find(books.aliases.get(full, full)) or books.find(full)
     if entry is None:
@@ -93,7 +93,9 @@ def _find(run: Pass, full: str) -> Entry:
             at=here(),
             scope=run.describe_scope(),
             near=near(full, books.entries),
-            fix="get it first, in this scope: js.get_variable(name, shape, trainable=False)",
+            fix=f"give its full name: js.set_variable(full_name={own!r}, value=...)"
+            if own in books.entries
+            else "get it first, in this scope: js.get_variable(name, shape, trainable=False)",
         )
     if entry.trainable:
         raise StateError(

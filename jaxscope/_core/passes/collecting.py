@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import jax
 from jax import core
 
+from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sites import here
 from jaxscope._core.passes.books import Books
 from jaxscope._core.passes.entries import Added, Entry
@@ -98,7 +99,7 @@ def _value(run: Reader, added: Added) -> Any:
     traced = any(isinstance(leaf, core.Tracer) for leaf in jax.tree.leaves(added.value))
     if traced and added.state is not None and not run.traces.is_open(added.state):
         raise TraceError(
-            f"a value in collection {added.key!r} was added inside a JAX transform that has ended",
+            f"a value in collection {shown(added.key)} was added inside a JAX transform that has ended",
             code="value_of_ended_trace",
             first=added.site,
             again=here(),

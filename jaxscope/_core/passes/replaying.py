@@ -17,10 +17,9 @@ from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope._core.variables.given import as_given
 from jaxscope._core.variables.nesting import NESTED_FIX, is_nested
-from jaxscope._core.variables.stacks import layer_of, place_in_stack, stacked_names
+from jaxscope._core.variables.stacks import check_given_once, layer_of, place_in_stack, stacked_names
 from jaxscope._core.variables.tree import Variables
 from jaxscope.errors import JaxscopeError, ShapeMismatchError, StateError, VariableNotFoundError, near
-
 
 # Types of arrays that were given: asking `isinstance` for `jax.Array` takes longer than all the rest.
 _ARRAYS: set[type] = set()
@@ -55,6 +54,8 @@ class Replaying(Pass):
         self.sites = memory.sites
         self._kept = given.non_trainable if isinstance(given, Variables) else {}
         self._stacks = stacked_names(self.given)
+        if self._stacks:
+            check_given_once(self.given)
         self._cells: dict[str, Cell] = {}  # of given arrays that several names share, or inner traces write
         self.abstract = dry
         self._purpose = "dry" if dry else purpose
@@ -75,7 +76,7 @@ class Replaying(Pass):
         """Return the one home of a given array."""
         found = self._cells.get(name)
         if found is None:
-            value = _converted(name, self.given[name])
+            value = as_given(name, self.given[name])
             found = self._cells[name] = Cell(value, reference=reference)
             self._alone = False
         return found
@@ -127,7 +128,7 @@ class Replaying(Pass):
             or (explicit is not None and value.dtype != explicit)
         ):
             try:
-                value = _converted(name, value, entry.shape, explicit)
+                value = as_given(name, value, entry.shape, explicit)
             except JaxscopeError as error:
                 error.add(stack=place and f"{place[0]} {describe(self.given[place[0]])}")
                 error.add(at=entry.site, scope=self.describe_scope())
@@ -229,14 +230,6 @@ class Replaying(Pass):
             if name in values or any(cell is one for one in cells):
                 values[name] = cell.read()
         return Variables(values, non_trainable=values)
-
-
-def _converted(name: str, value: Any, shape: Any = None, dtype: Any = None) -> jax.Array:
-    """Return a given value as an array, that belongs to no inner trace."""
-    if isinstance(value, jax.Array):
-        return as_given(name, value, shape, dtype)
-    with jax.ensure_compile_time_eval():
-        return as_given(name, value, shape, dtype)
 
 
 def strong(value: Any) -> Any:

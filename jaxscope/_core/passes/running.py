@@ -23,6 +23,7 @@ from jaxscope._core.requests.request import Request
 from jaxscope._core.scopes.scope import VariableScope
 from jaxscope._core.scopes.stack import ScopeStack
 from jaxscope._core.variables.given import fits
+from jaxscope._core.variables.partitions import partition_spec_of
 from jaxscope.errors import GetterError, JaxscopeError, NoPassError, StateError, near
 
 
@@ -174,6 +175,8 @@ class Pass:
     def make(self, entry: Entry) -> Any:
         """Make a variable and return its value; raise and leave nothing where that fails."""
         value = self.begin(entry)
+        if entry.request.partitioner is not None:
+            partition_spec_of(entry.name, entry.request.partitioner, value.shape, entry.dtype, entry.site)
         if entry.request.regularizer is not None:
             collecting.regularize(self, entry, value)
         self.books.enter(entry)

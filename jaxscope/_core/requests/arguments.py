@@ -103,7 +103,7 @@ def as_dtype(dtype: Any) -> Any:
     except TypeError:
         known = None
     if known is None or known == np.dtype(object):
-        asked = getattr(dtype, "__name__", repr(dtype))
+        asked = getattr(dtype, "__name__", None) or shown(dtype)
         raise InvalidDtypeError(
             f"{asked} is not a dtype",
             at=here(),
@@ -125,7 +125,7 @@ def check_reuse(reuse: Any, name: str) -> None:
     """Raise `ReuseError` unless `reuse` is None, False, True or `AUTO_REUSE` (R16)."""
     if reuse is not None and reuse is not True and reuse is not False and reuse is not AUTO_REUSE:
         raise ReuseError(
-            f"reuse={reuse!r} has no meaning for scope {name!r}",
+            f"reuse={shown(reuse)} has no meaning for scope {name!r}",
             at=here(),
             fix="pass True, js.AUTO_REUSE, or leave it out to inherit",
         )
@@ -160,7 +160,7 @@ def check_getter(getter: Any) -> None:
         return
     if not callable(getter):
         raise GetterError(
-            f"a custom getter must be callable, and {getter!r} is not",
+            f"a custom getter must be callable, and {shown(getter)} is not",
             code="getter_not_callable",
             at=here(),
             fix="pass a function g(getter, name, **kwargs) that returns getter(name, **kwargs)",
@@ -173,7 +173,7 @@ def check_getter(getter: Any) -> None:
         signature.bind(getter=None, **dict.fromkeys(GETTER_ARGUMENTS))
     except TypeError as problem:
         raise GetterError(
-            f"custom getter {getattr(getter, '__name__', getter)!r} "
+            f"custom getter {getattr(getter, '__name__', shown(getter))!r} "
             f"cannot take what it is called with: {problem}",
             at=here(),
             takes=", ".join(("getter", *GETTER_ARGUMENTS)),
@@ -233,7 +233,7 @@ def _known(*sizes: int) -> tuple[int, ...]:
 
 
 def _show(size: Any) -> str:
-    return describe(size) if isinstance(size, core.Tracer) else repr(size)
+    return shown(size)
 
 
 def _size(size: Any, shape: Any, name: str, site: Callable[[], Site]) -> Any:
@@ -243,14 +243,14 @@ def _size(size: Any, shape: Any, name: str, site: Callable[[], Site]) -> Any:
     if isinstance(size, core.Tracer):
         problem = "a size is traced, and shapes must be known while tracing"
     elif isinstance(size, bool) or not hasattr(size, "__index__"):
-        problem = f"{size!r} is not a whole number"
+        problem = f"{shown(size)} is not a whole number"
     else:
         try:
             whole = operator.index(size)
         except TypeError:
             whole = None
         if whole is None:
-            problem = f"{size!r} is not a whole number"
+            problem = f"{shown(size)} is not a whole number"
         elif whole < 0:
             problem, code = f"{whole} is negative", "negative_dimension"
         elif whole > _LARGEST:
@@ -270,7 +270,7 @@ def collections_of(given: Any, trainable: bool) -> tuple[str, ...]:
     """Return the names of the collections of a new variable, each once (R42)."""
     if isinstance(given, str) or not isinstance(given, Iterable | None):
         raise CollectionError(
-            f"collections must be a list of names, not {given!r}",
+            f"collections must be a list of names, not {shown(given)}",
             code="collections_not_a_list",
             at=here(),
             fix=f"pass [{given!r}]" if isinstance(given, str) else "pass a list of strings",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sites import here
 from jaxscope.errors import GetterError
 
@@ -13,7 +14,7 @@ def check_creator(creator: Any) -> None:
     """Raise `GetterError` unless a creator can be called."""
     if not callable(creator):
         raise GetterError(
-            f"a variable creator must be callable, and {creator!r} is not",
+            f"a variable creator must be callable, and {shown(creator)} is not",
             code="creator_not_callable",
             at=here(),
             fix="pass a function c(next_creator, **kwargs) that returns next_creator(**kwargs)",

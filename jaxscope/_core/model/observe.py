@@ -1,0 +1,101 @@
+"""observe: a listener is told of each request that is answered."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from jaxscope._core.base.sites import Site
+from jaxscope._core.passes.border import Border, Writer
+from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.running import current
+from jaxscope._core.requests.request import Request
+
+
+class Answer(NamedTuple):
+    """What a request was answered with.
+
+    Attributes:
+        name: The full name.
+        value: The array; where custom getters are passed through, in front of them (`behind` is False) or what
+            they made of it.
+        made: Whether this request made the variable; None in front of the getters, where it is not known.
+        site: The user's file and line.
+        trainable: Whether the request asks for a trainable variable.
+        behind: Whether this is the variable itself, behind the getters, or what the model got.
+    """
+
+    name: str
+    value: Any
+    made: bool | None
+    site: Site
+    trainable: bool
+    behind: bool
+
+
+class _Observing(Border):
+    """Tells a listener, and hands on to the border around it."""
+
+    listens = True
+
+    def __init__(self, listener: Callable[[Answer], Any], outer: Border) -> None:
+        self._listener = listener
+        self._outer = outer
+
+    def asked(self, name: str, request: Request, value: Any, site: Site) -> None:
+        self._listener(Answer(name, value, None, site, request.trainable, behind=False))
+        if self._outer.listens:
+            self._outer.asked(name, request, value, site)
+
+    def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
+        self._listener(Answer(name, value, made, site, request.trainable, behind=True))
+        if self._outer.listens:
+            self._outer.answered(name, request, value, site, made=made)
+
+    def in_getter(self) -> Border:
+        return _Observing(self._listener, self._outer.in_getter())
+
+    def refused(self) -> None:
+        self._outer.refused()
+
+    def absolute(self, what: str) -> None:
+        self._outer.absolute(what)
+
+    def enters(self, scope: Any) -> None:
+        self._outer.enters(scope)
+
+    def sets(self, scope: Any) -> None:
+        self._outer.sets(scope)
+
+    def write(self, run: Writer, entry: Entry, value: Any) -> None:
+        self._outer.write(run, entry, value)
+
+    def took(self, given: Any, scope: str) -> None:
+        self._outer.took(given, scope)
+
+
+def observe(listener: Callable[[Answer], Any]) -> AbstractContextManager[None]:
+    """Tell a function of each request that is answered inside the block.
+
+    Args:
+        listener: Called with an `Answer` twice for each request: for the variable, behind the custom getters
+            (`behind` is True), and for what the model gets. In an inner trace its value is a tracer, which must
+            not be kept.
+
+    Returns:
+        A context manager. Blocks (`js.jit`, `js.scan_layers`, ...) tell of each variable of each scope once.
+
+    Raises:
+        NoPassError: Outside a transformed function.
+
+    Example:
+        >>> net = js.transform(lambda x: x * js.get_variable("w", []))
+        >>> @js.transform
+        ... def told(x):
+        ...     with js.observe(lambda answer: print(answer.name, answer.made) if answer.behind else None):
+        ...         return net(x)
+        >>> told.apply({"w": jnp.float32(2)}, 3.0)
+        w True
+        Array(6., dtype=float32)
+    """
+    run = current("observe")
+    return run.during(lambda around: around._replace(border=_Observing(listener, around.border)))
