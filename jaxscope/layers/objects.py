@@ -59,7 +59,7 @@ class Layer:
             **kwargs: Further arguments of the function, such as `training`.
 
         Raises:
-            TemplateError: A later call would make a variable.
+            VariableNotFoundError: A later call would make a variable.
             JaxscopeError: What the function raises.
         """
         return self._template(*inputs, **kwargs)

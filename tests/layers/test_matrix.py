@@ -170,7 +170,7 @@ def test_vmap_around(name):
 
 @LAYERS
 def test_numpy_input(name):
-    """An array of numpy that a layer is called with is as good as one of JAX: it comes to the same program."""
+    """A layer that is called with an array of numpy comes to the same program as with one of JAX."""
     block, shape = CONFIGURATIONS[name]
     x = example(shape)
 

@@ -127,7 +127,7 @@ def close(actual: Any, expected: np.ndarray, what: str) -> None:
 
 
 def test_variables(case):
-    """The variables are made by TF1's names, in its order; where TF1 raises an error, it is one of that class."""
+    """Variables are made by TF1's names, in its order; where TF1 raises an error, it is of that class."""
     here = recorded(case["id"])
     specs = here.specs
     assert [*here.made] == [variable["name"] for variable in case["variables"]]

@@ -201,6 +201,7 @@ OUTER: dict[str, Callable[[Any], Any]] = {
     "cond under vmap": lambda f: jax.vmap(lambda x: lax.cond(x[0] > 0, lambda: f(W, x), lambda: f(x, W)))(X),
     "hessian": lambda f: jax.hessian(value(f))(W, X[0]),
 }
+SLOW = {"hessian", "grad of scan", "grad of vmap", "vmap of grad", "grad of checkpoint"}  # to compile
 REVERSE = {name for name in OUTER if "grad" in name or name == "hessian"}
 
 
@@ -247,15 +248,17 @@ def assert_all_same(outer: str, step: str, inner: list[str]) -> None:
             raise
 
 
-def differentiable(outer: str) -> list[str]:
-    """Return the inner transforms whose functions may stand under an outer one."""
+def inner_for(outer: str) -> list[str]:
+    """Return the inner transforms to test under an outer one, which may have no derivative of some."""
+    if outer in SLOW:
+        return ["jit", "map", "switch", "checkpoint with a policy", "jit of cond of scan of jit"]
     return [name for name in INNER if not ("while" in name and outer in REVERSE)]
 
 
 @pytest.mark.parametrize("outer", OUTER)
 def test_outer(outer: str):
     """Under each outer transform, and for each inner one, the result is that of the hand-written function."""
-    assert_all_same(outer, "does all", differentiable(outer))
+    assert_all_same(outer, "does all", inner_for(outer))
 
 
 @pytest.mark.parametrize("step", STEPS)

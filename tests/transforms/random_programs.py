@@ -69,6 +69,7 @@ class Creator:
     """`with variable_creator_scope(...)` around a block."""
 
     block: tuple[Any, ...]
+    which: str = "frozen"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +166,11 @@ def frozen(next_creator: Any, **kwargs: Any) -> Any:
 class World:
     """One set of functions, as a module holds them: the same in all passes."""
 
+    #: What statements name.
+    getters: dict[str, Any] = GETTERS
+    creators: dict[str, Any] = {"frozen": frozen}
+    options: dict[str, dict[str, Any]] = OPTIONS
+
     def __init__(self, program: Program, *, wrapped: bool) -> None:
         self.wrapped = wrapped
         self.functions = [self._function(block) for block in program]
@@ -184,18 +190,19 @@ class World:
         return x
 
     def _get(self, s: Get, x: jax.Array, _: Any) -> jax.Array:
-        options = OPTIONS[s.options]
+        options = self.options[s.options]
         shape = None if s.options == "array" else s.shape
-        getter = GETTERS.get(s.own_getter)
-        return jnp.tanh(x * 1.5 + js.get_variable(s.name, shape, custom_getter=getter, **options).sum())
+        getter = self.getters.get(s.own_getter)
+        value = js.get_variable(s.name, shape, custom_getter=getter, **options)
+        return jnp.tanh(x * 1.5 + value.sum(dtype="float32"))
 
     def _own(self, s: Own, x: jax.Array, _: Any) -> jax.Array:
         return jnp.tanh(x - js.Variable(np.float32(s.value), name=s.name))
 
     def _scope(self, s: Scope, x: jax.Array, kept: Any) -> jax.Array:
-        options = dict(OPTIONS.get(s.options, {}))
-        if s.options in GETTERS:
-            options["custom_getter"] = GETTERS[s.options]
+        options = dict(self.options.get(s.options, {}))
+        if s.options in self.getters:
+            options["custom_getter"] = self.getters[s.options]
         with js.variable_scope(s.name, s.default, reuse=s.reuse, **options) as scope:
             kept.append(scope)
             return self.run(s.block, x, kept)
@@ -210,7 +217,7 @@ class World:
             return self.run(s.block, x, kept)
 
     def _creator(self, s: Creator, x: jax.Array, kept: Any) -> jax.Array:
-        with js.variable_creator_scope(frozen):
+        with js.variable_creator_scope(self.creators[s.which]):
             return self.run(s.block, x, kept)
 
     def _attempt(self, s: Attempt, x: jax.Array, kept: Any) -> jax.Array:
@@ -223,13 +230,15 @@ class World:
         scope = js.get_variable_scope()
         if s.what == "reuse":
             scope.reuse_variables()
-        elif s.what in GETTERS:
-            scope.set_custom_getter(GETTERS[s.what])
+        elif s.what in self.getters:
+            scope.set_custom_getter(self.getters[s.what])
         else:
             scope.set_initializer(js.initializers.ones)
         return x
 
     def _look(self, s: Look, x: jax.Array, _: Any) -> jax.Array:
+        if s.what == "reuse":
+            return x + 0.01 * len(repr(js.get_variable_scope().reuse))
         if s.what == "scope":
             scope = js.get_variable_scope()
             return x + 0.1 * len(scope.name) + 0.01 * len(repr(scope.reuse))

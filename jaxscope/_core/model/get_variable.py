@@ -11,7 +11,7 @@ from jaxscope._core.passes.around import NOTHING
 from jaxscope._core.passes.running import current
 from jaxscope._core.requests.arguments import known_shape, refuse_others
 from jaxscope._core.requests.graph_keys import GraphKeys
-from jaxscope._core.requests.request import Request, understood
+from jaxscope._core.requests.request import understood
 from jaxscope._core.scopes.scope import VariableScope
 from jaxscope.errors import JaxscopeError, near
 
@@ -88,15 +88,16 @@ def get_variable(
         refuse_others("get_variable", others)
     scope = run.scopes.current
     options = scope._options
-    # What calls have in common that are understood alike; the rest is looked at anew.
+    # What calls have in common that are understood alike, wherever they start from; the rest is looked at anew.
     alike: Any = None
+    sizes: tuple[int, ...] | None = None
     if collections is custom_getter is None and (trainable is True or trainable is False):
         sizes = None if shape is None else known_shape(shape)
         if (shape is None or sizes is not None) and (initializer is None or callable(initializer)):
-            alike = sizes, id(initializer), trainable
+            alike = sizes, trainable
             if dtype is not None:
-                alike = *alike, dtype, _config.jax_enable_x64
-            if not (regularizer is partitioner is constraint is None):
+                alike = (*alike, dtype, _config.jax_enable_x64) if _hashable(dtype) else None
+            if alike is not None and not (regularizer is partitioner is constraint is None):
                 alike = *alike, id(regularizer), id(partitioner), id(constraint)
     try:
         if type(name) is not str:
@@ -104,15 +105,14 @@ def get_variable(
         full = scope._prefix + name
         if name not in names.sound or not options.named:
             _check_name(name, scope)
-        try:
-            request = options.requests[alike]
-        except (KeyError, TypeError):
+        request = options.requests.get(alike)
+        if request is None:
             request = understood(
                 options,
                 full,
                 shape,
                 dtype,
-                initializer,
+                initializer if alike is None else None,
                 regularizer,
                 trainable,
                 collections,
@@ -120,7 +120,10 @@ def get_variable(
                 constraint,
                 custom_getter,
             )
-            _keep(options, alike, request)
+            if alike is not None:
+                options.requests[alike] = request
+        if initializer is not None and alike is not None:
+            request = request.starting_from(initializer, sizes)
         made: jax.Array
         if request.getter is None and run.around is NOTHING:
             made = run.answer(full, request)
@@ -138,17 +141,17 @@ def get_variable(
     return made
 
 
+def _hashable(dtype: Any) -> bool:
+    try:
+        hash(dtype)
+    except TypeError:
+        return False
+    return True
+
+
 def _check_name(name: str, scope: VariableScope) -> None:
     if not scope._options.named or not names.is_valid(name, not scope._prefix):
         raise names.invalid(scope._prefix + name if name else name, "variable", here())
-
-
-def _keep(options: Any, alike: Any, request: Request) -> None:
-    if alike is not None:
-        try:
-            options.requests[alike] = request
-        except TypeError:  # a dtype without a hash
-            return
 
 
 def get_local_variable(

@@ -80,7 +80,7 @@ def scan(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
         before, after = results[: params["num_carry"]], results[params["num_carry"] :]
         return [*before, *map(value, carried), *after, *map(value, sliced)]
 
-    # Each operand is linear or not, until JAX 0.9.
+    # In JAX 0.8 each operand is linear or not.
     changed = {"linear": tuple(params["linear"][at] for at in order)} if "linear" in params else {}
     body.append(
         equation,

@@ -79,16 +79,13 @@ def _is_value(leaf: Any) -> bool:
 
 #: Equations that run one jaxpr on their operands: the parameter that holds it; and those that have an item
 #: for each result, with the parameters from which a Ref's is taken. None: the results have a rule of their
-#: own (a derivative, say), and there can be no more of them.
+#: own (their derivative), and there can be no more of them.
 _CALLS: dict[str, tuple[str, dict[str, str] | None]] = {
     "jit": ("jaxpr", {"out_shardings": "in_shardings", "out_layouts": "in_layouts"}),
     "remat2": ("jaxpr", {}),
-    "checkpoint": ("jaxpr", {}),
-    "closed_call": ("call_jaxpr", {}),
     "shard_map": ("jaxpr", {"out_specs": "in_specs"}),
     "custom_jvp_call": ("call_jaxpr", None),
     "custom_vjp_call": ("call_jaxpr", None),
-    "custom_vmap_call": ("call", None),
 }
 
 
@@ -251,8 +248,6 @@ class _Body:
             self._atoms[out] = self._held[equation.invars[0]]
 
     def _access(self, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
-        if refs != (0,):
-            self.refuse(equation)  # a Ref that is an index
         name, ref = equation.primitive.name, equation.invars[0]
         old, *rest = self.operands(equation)
         new, index = ([], rest) if name == "get" else (rest[:1], rest[1:])
@@ -263,6 +258,8 @@ class _Body:
             filled = [atom.val if isinstance(atom, Literal) else next(given) for atom in index]
             return jax.tree.unflatten(equation.params["tree"], filled)
 
+        if refs != (0,) or not all(hasattr(view, "indices") for view in views(moving)):
+            self.refuse(equation, "through a view that is no index")
         whole = not index and not views(())
         for out in equation.outvars:
             if whole:
@@ -347,7 +344,7 @@ _RULES: dict[str, Callable[[Any, JaxprEqn, tuple[int, ...]], None]] = {
 
 
 def _about(effect: Any) -> Any:
-    """Return the input that an effect is about: a variable; its position until JAX 0.9; None for others."""
+    """Return the input that an effect is about: a variable, in JAX 0.8 its position; None for others."""
     return getattr(effect, "input", getattr(effect, "input_index", None))
 
 

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxscope.errors import StateError
-
 
 def read(value: Any, views: Sequence[Any]) -> Any:
     """Return what a Ref with this value gives through its views.
@@ -49,11 +47,6 @@ class _Window:
     """One view, as a box with steady sides that `lax.dynamic_slice` cuts out, and an index into that."""
 
     def __init__(self, view: Any) -> None:
-        if not hasattr(view, "indices"):
-            raise StateError(
-                f"a Ref is read or written as {type(view).__name__}, which has no meaning for a plain value",
-                fix="read the whole Ref, and take the part of its value",
-            )
         self.shape: tuple[int, ...] = view.shape
         self.starts: list[Any] = []
         self.sizes: list[int] = []

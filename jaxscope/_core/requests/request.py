@@ -40,6 +40,7 @@ class Request:
 
     __slots__ = (
         "_kept_in",
+        "_last",
         "asks_sizes",
         "collections",
         "constraint",
@@ -87,6 +88,37 @@ class Request:
         self.known_sizes: tuple[int | None, ...] | None = None
         self.known_start: tuple[Any, tuple[int, ...] | None, Any] | None = None
         self._kept_in: Any = None
+        self._last: Request | None = None  # what was asked for last with another initializer
+
+    def starting_from(self, initializer: Callable[..., Any], sizes: tuple[int, ...] | None) -> "Request":
+        """Return the request for a variable that starts from another function than the scope's.
+
+        Args:
+            initializer: The function.
+            sizes: What `sizes` will return.
+        """
+        last = self._last
+        if last is not None and last.initializer is initializer:
+            return last
+        made: Request = object.__new__(Request)
+        made.explicit = self.explicit
+        made.shape = self.shape
+        made.dtype = self.dtype
+        made.initializer = initializer
+        made.regularizer = self.regularizer
+        made.reuse = self.reuse
+        made.trainable = self.trainable
+        made.collections = self.collections
+        made.partitioner = self.partitioner
+        made.constraint = self.constraint
+        made.getter = self.getter
+        made.asks_sizes = False
+        made.known_sizes = sizes
+        whole = sizes is not None and not isinstance(initializer, type)
+        made.known_start = (initializer, sizes, self.dtype) if whole else None
+        made._kept_in = made._last = None
+        self._last = made
+        return made
 
     def sizes(self, name: str, site: Any = None) -> tuple[int | None, ...] | None:
         """Return the shape as a tuple, None where there is none; the checks are (6) and (7) of R23.
