@@ -189,12 +189,14 @@ def _attend(
     k: jax.Array,
     v: jax.Array,
     bias: ArrayLike | None,
-    mask: jax.Array | None,
+    mask: ArrayLike | None,
     scale: float | None,
     causal: bool,
     implementation: Literal["xla", "cudnn"] | None,
 ) -> jax.Array:
     dtype = q.dtype
+    if implementation == "cudnn":  # which broadcasts no axis of time
+        mask, bias = (_wide(x, q.shape[1], k.shape[1]) for x in (mask, bias))
     if dtype == jnp.float16 and implementation != "cudnn":
         # JAX asks for products of float16 that are summed in float32, which only GPUs have.
         q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
@@ -203,3 +205,10 @@ def _attend(
             q, k, v, bias, mask, scale=scale, is_causal=causal, implementation=implementation
         )
     return z.astype(dtype)
+
+
+def _wide(x: ArrayLike | None, queries: int, keys: int) -> jax.Array | None:
+    if x is None:
+        return None
+    x = jnp.asarray(x)
+    return jnp.broadcast_to(x, (*x.shape[:-2], queries, keys))

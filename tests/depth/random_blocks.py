@@ -1,10 +1,9 @@
-"""Random programs in which blocks - `js.jit`, `js.scan_layers`, `js.ensemble` - stand for the loops that they mean.
+"""Random programs in which blocks - `js.jit`, `js.scan_layers`, `js.ensemble` - stand for loops.
 
-They extend `tests/transforms/random_programs.py`: in the bare world a lifted block is the Python loop over the
-scopes of its layers, and a JAX transform is left out, as there.
+They extend `tests/transforms/random_programs.py`: in the bare world a lifted block is the Python loop over
+the scopes of its layers, and a JAX transform is left out, as there.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -18,16 +17,14 @@ from hypothesis import strategies as st
 import jaxscope as js
 from tests.transforms import random_programs as base
 from tests.transforms import wrappers
-from tests.transforms.random_programs import Program, statements, used
-
-__all__ = ["Program", "World", "programs", "statements", "used"]
+from tests.transforms.random_programs import Program
 
 # --- what is more in a program --------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Typed:
-    """`get_variable` without a shape, with a constant that is easily taken for another, or of another dtype."""
+    """`get_variable` with a constant that is easily taken for another, or with a dtype."""
 
     name: str
     options: str
@@ -68,6 +65,15 @@ class Changing:
 
     wrapper: str
     what: str
+    block: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """Two calls of one lifted block: as it stands, and then inside a transform."""
+
+    lift: str
+    wrapper: str
     block: tuple[Any, ...]
 
 
@@ -159,9 +165,10 @@ _OF = {
     "js.scan_layers, unrolled": (lambda f: js.scan_layers(f, 3, "l{}", unroll=True), layers(3, "l{}")),
     "js.ensemble": (lambda f: ensemble(f, each=False), lambda f: members(f, each=False)),
     "js.ensemble, in_axes": (lambda f: ensemble(f, each=True), lambda f: members(f, each=True)),
-    **{name: (wrappers.BY_NAME[name].wrap, same) for name in ("jax.jit", "jax.checkpoint", "jax.vmap", "jax.grad")},
-    "lax.scan": (wrappers.BY_NAME["lax.scan"].wrap, same),
-    "lax.cond": (wrappers.BY_NAME["lax.cond"].wrap, same),
+    **{
+        name: (wrappers.BY_NAME[name].wrap, same)
+        for name in ("jax.jit", "jax.checkpoint", "jax.vmap", "jax.grad", "lax.scan", "lax.cond")
+    },
 }
 _PAIRS = (
     "js.jit of js.jit",
@@ -202,11 +209,12 @@ class World(base.World):
     creators = CREATORS
     options = OPTIONS
 
-    def main(self, x: jax.Array, key: Any = None) -> jax.Array:
+    def main(self, x: jax.Array, key: Any) -> jax.Array:
         """Run the program."""
         token = _KEY.set(key)
         try:
-            with js.random_keys(key):
+            # A stream of another key than the one that is there to open streams of.
+            with js.random_keys(jax.random.fold_in(key, 1)):
                 return super().main(x)
         finally:
             _KEY.reset(token)
@@ -233,22 +241,24 @@ class World(base.World):
 
     def _stream(self, s: Stream, x: jax.Array, kept: Any) -> jax.Array:
         key = _KEY.get()
-        stream = contextlib.nullcontext()
-        if key is not None:
-            stream = js.random_keys(key if s.of == "key" else jax.random.fold_in(key, 3))
-        with stream:
+        with js.random_keys(key if s.of == "key" else jax.random.fold_in(key, 3)):
             return self.run(s.block, x, kept)
 
     def _results(self, s: Results, x: jax.Array, kept: Any) -> jax.Array:
         def body(x: jax.Array) -> Any:
             weak = jnp.sin(jnp.asarray(0.5)) + 1.0
-            return {"x": self.run(s.block, x, list(kept)), "weak": weak, "text": "ab", "number": 2, "none": None,
-                    "half": x.astype("bfloat16"), "zero": -0.0, "true": True}  # fmt: skip
+            return {
+                "x": self.run(s.block, x, list(kept)),
+                "half": x.astype("bfloat16"),
+                "weak": weak,
+                "text": "ab",
+                "none": None,
+                "plain": (2, -0.0, True),
+            }
 
         out = self._wrap(s.wrapper, body)(x)
-        kinds = sum(len(type(value).__name__) for value in (out["text"], out["number"], out["true"], out["zero"]))
         weak = out["weak"]
-        said = len(out["text"]) + out["number"] + 10 * (out["none"] is None) + kinds + int(weak.weak_type)
+        said = len(repr((out["text"], out["none"], out["plain"]))) + int(weak.weak_type)
         return jnp.tanh(out["x"] + weak + 0.01 * said + out["half"].astype("float32"))
 
     def _changing(self, s: Changing, x: jax.Array, kept: Any) -> jax.Array:
@@ -271,10 +281,21 @@ class World(base.World):
         wrapped = self._wrap(s.wrapper, body)
         with js.variable_scope("c0"):
             x = wrapped(x)
-        scale = x[1] if s.what == "array" else 1.0 if s.what == "type" else 2.0
-        values[0] = table["scale"] = holder.scale = 2.0
+        if s.what in ("float", "array", "type"):  # one change, so that nothing else can tell
+            scale = x[1] if s.what == "array" else 1.0 if s.what == "type" else 2.0
+        elif s.what == "list":
+            values[0] = 2.0
+        elif s.what == "dict":
+            table["scale"] = 2.0
+        else:
+            holder.scale = 2.0
         with js.variable_scope("c1"):
             return wrapped(x)
+
+    def _again(self, s: Again, x: jax.Array, _: Any) -> jax.Array:
+        lifted = self._wrap(s.lift, lambda x: self.run(s.block, x, []))
+        x = lifted(x)
+        return self._wrap(s.wrapper, lambda x: lifted(x))(x)
 
 
 class _Holder:
@@ -342,6 +363,7 @@ def _blocks(
         inner = _blocks(functions, depth - 1, 1, 2, absolute=absolute)
         lifted = _blocks(functions, depth - 1, 1, 2, absolute=False)
         scope = st.sampled_from(["a", "b", ""])
+        lift = st.sampled_from(["js.jit", "js.jit", *LIFTS])
         kinds += [
             st.builds(base.Scope, scope, st.none(), _REUSE, _SCOPE_OPTIONS, inner),
             st.builds(base.Scope, st.none(), st.sampled_from(["d", "a"]), st.none(), _SCOPE_OPTIONS, inner),
@@ -351,9 +373,10 @@ def _blocks(
             st.builds(base.Block, _wrapper(), lifted),
             st.builds(Stream, st.sampled_from(["key", "key", "new"]), inner),
             st.builds(Results, st.sampled_from(["js.jit", "js.jit of js.jit"]), lifted),
+            st.builds(Again, lift, _wrapper(), lifted),
             st.builds(
                 Changing,
-                _wrapper(),
+                st.one_of(lift, _wrapper()),
                 st.sampled_from(["float", "array", "type", "list", "dict", "attribute"]),
                 lifted,
             ),

@@ -45,7 +45,7 @@ class Everything(dict[str, Any]):
         return "{}" not in str(name)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        return super().get(key, default if "{}" in key else self[key])
 
 
 def comes_to(
@@ -79,7 +79,9 @@ def comes_to(
         found["init"] = values
         found["apply"] = attempt(lambda: net.apply_with_state(Everything(), x, key))
         return found
-    found["init"] = {name: Initial(v.shape, str(v.dtype), np.asarray(v).tobytes()) for name, v in values.items()}
+    found["init"] = {
+        name: Initial(v.shape, str(v.dtype), np.asarray(v).tobytes()) for name, v in values.items()
+    }
 
     floats = {n: v for n, v in values.trainable.items() if jnp.issubdtype(v.dtype, jnp.floating)}
     rest = {name: value for name, value in values.items() if name not in floats}
@@ -102,9 +104,7 @@ def comes_to(
         return jnp.sum(jnp.sin(out)), (out, state)
 
     step = jax.value_and_grad(loss, (0, 1), has_aux=True)
-    found["step"] = attempt(
-        lambda: jax.jit(step, compiler_options=UNOPTIMIZED)(floats, x, rest, key)
-    )
+    found["step"] = attempt(lambda: jax.jit(step, compiler_options=UNOPTIMIZED)(floats, x, rest, key))
     if eagerly:
         moved = jax.tree.map(lambda v: v + np.ones((), v.dtype) if v.dtype != bool else v, (floats, rest))
         found["eager"] = attempt(lambda: together(floats, rest, x, key))

@@ -9,9 +9,14 @@ import pytest
 
 import jaxscope as js
 from tests.layers.at_once import at_once
-from tests.layers.configurations import CONFIGURATIONS, KEY, example
+from tests.layers.configurations import CONFIGURATIONS, example
 
 LAYERS = pytest.mark.parametrize("name", CONFIGURATIONS)
+
+
+def some_variables(specs):
+    """Return numbers that serve as variances, too; to draw initial values takes longer."""
+    return js.Variables({name: example(spec.shape, spec.dtype) ** 2 for name, spec in specs.items()})
 
 
 def in_scan(block):
@@ -53,14 +58,15 @@ def plain(block):
     return block
 
 
-# What a transform makes of a block, and what does the same by hand.
+# What a transform makes of a block, and what does the same by hand. Gradients are compared where the transform
+# has a say in them; to compile them takes most of the time.
 TRANSFORMS = {
-    "jax.jit": (jax.jit, plain),
-    "jax.checkpoint": (jax.checkpoint, plain),
-    "jax.vmap": (lambda block: lambda x: jax.vmap(block)(x[None])[0], plain),
-    "lax.scan": (lambda block: in_both(in_scan(block)), reused),
-    "js.jit": (lambda block: twice(js.jit(block)), twice),
-    "js.scan_layers": (lambda block: js.scan_layers(block, 2), twice),
+    "jax.jit": (jax.jit, plain, False),
+    "jax.checkpoint": (jax.checkpoint, plain, True),
+    "jax.vmap": (lambda block: lambda x: jax.vmap(block)(x[None])[0], plain, False),
+    "lax.scan": (lambda block: in_both(in_scan(block)), reused, False),
+    "js.jit": (lambda block: twice(js.jit(block)), twice, False),
+    "js.scan_layers": (lambda block: js.scan_layers(block, 2), twice, True),
 }
 
 
@@ -75,32 +81,30 @@ def value_and_gradients(net):
 @functools.cache
 def variables(name, by_hand):
     block, shape = CONFIGURATIONS[name]
-    return js.transform(by_hand(block)).init(KEY, example(shape))
+    return some_variables(js.transform(by_hand(block)).spec(example(shape)))
 
 
 @functools.cache
-def all_layers(wrap, by_hand):
-    """Return value and gradients of all layers, each wrapped."""
-    return at_once(
-        {
-            name: (
-                value_and_gradients(js.transform(wrap(block))),
-                (variables(name, by_hand), example(shape)),
-            )
-            for name, (block, shape) in CONFIGURATIONS.items()
-        }
-    )
+def all_layers(wrap, by_hand, gradients):
+    """Return the values of all layers, each wrapped, perhaps with gradients."""
+    works = {}
+    for name, (block, shape) in CONFIGURATIONS.items():
+        net = js.transform(wrap(block))
+        function = value_and_gradients(net) if gradients else net.apply
+        works[name] = function, (variables(name, by_hand), example(shape))
+    return at_once(works)
 
 
 @LAYERS
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_transforms(name, transform):
-    """Inside a transform a layer has the variables, the value and the gradients that it has without."""
+    """Inside a transform a layer has the variables and the value that it has without, and the gradients."""
     block, shape = CONFIGURATIONS[name]
-    wrap, by_hand = TRANSFORMS[transform]
+    wrap, by_hand, gradients = TRANSFORMS[transform]
     x = example(shape)
     assert dict(js.transform(wrap(block)).spec(x)) == dict(js.transform(by_hand(block)).spec(x))
-    found, expected = all_layers(wrap, by_hand)[name], all_layers(by_hand, by_hand)[name]
+    found = all_layers(wrap, by_hand, gradients)[name]
+    expected = all_layers(by_hand, by_hand, gradients)[name]
     if isinstance(found, Exception):
         raise found
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)
@@ -117,9 +121,7 @@ def all_values(dtype):
     works = {}
     for name, (block, shape) in CONFIGURATIONS.items():
         net, x = js.transform(block), example(shape, dtype)
-        specs = net.spec(x)
-        given = {n: example(spec.shape, spec.dtype) ** 2 for n, spec in specs.items()}
-        works[name] = functools.partial(both, net), (js.Variables(given), x)
+        works[name] = functools.partial(both, net), (some_variables(net.spec(x)), x)
     return at_once(works)
 
 

@@ -201,7 +201,9 @@ OUTER: dict[str, Callable[[Any], Any]] = {
     "cond under vmap": lambda f: jax.vmap(lambda x: lax.cond(x[0] > 0, lambda: f(W, x), lambda: f(x, W)))(X),
     "hessian": lambda f: jax.hessian(value(f))(W, X[0]),
 }
-SLOW = {"hessian", "grad of scan", "grad of vmap", "vmap of grad", "grad of checkpoint"}  # to compile
+# Slow to compile, and made of the others.
+SLOW = {"hessian", "jacfwd", "linearize", "cond under vmap", "vmap of grad"}
+SLOW |= {name for name in OUTER if name.startswith("grad of")}
 REVERSE = {name for name in OUTER if "grad" in name or name == "hessian"}
 
 

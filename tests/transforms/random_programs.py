@@ -163,13 +163,16 @@ def frozen(next_creator: Any, **kwargs: Any) -> Any:
     return next_creator(**{**kwargs, "trainable": False})
 
 
+CREATORS: dict[str, Any] = {"frozen": frozen}
+
+
 class World:
     """One set of functions, as a module holds them: the same in all passes."""
 
     #: What statements name.
-    getters: dict[str, Any] = GETTERS
-    creators: dict[str, Any] = {"frozen": frozen}
-    options: dict[str, dict[str, Any]] = OPTIONS
+    getters = GETTERS
+    creators = CREATORS
+    options = OPTIONS
 
     def __init__(self, program: Program, *, wrapped: bool) -> None:
         self.wrapped = wrapped

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 import jaxscope as js
 from jaxscope import Variables
+from tests.depth import random_blocks, two_worlds
 from tests.transforms import outcomes, random_programs, wrappers
 from tests.transforms.outcomes import Failure
 
@@ -92,15 +94,19 @@ def _try(way: Any) -> Any:
         )
 
 
-# The same examples in every normal run; other ones where somebody asks for many.
-@settings(
-    max_examples=int(EXAMPLES or 200),
-    derandomize=EXAMPLES is None,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=tuple(p for p in Phase if EXAMPLES is None or p is not Phase.shrink),
-)
+def _examples(usual: int) -> settings:
+    """Return settings: the same examples in every normal run; other ones where somebody asks for many."""
+    return settings(
+        max_examples=int(EXAMPLES or 2 * usual) // 2,
+        derandomize=EXAMPLES is None,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=tuple(p for p in Phase if EXAMPLES is None or p is not Phase.shrink),
+    )
+
+
+@_examples(100)
 @given(program=random_programs.programs())
 def test_wrappers_change_nothing(program: random_programs.Program):
     """Names, initial bits, values, gradients and errors are those of the bare program."""
@@ -111,6 +117,17 @@ def test_wrappers_change_nothing(program: random_programs.Program):
             return  # in a program with `shard_map`: see below
         if difference := outcomes.difference(expected, got[mode]):
             pytest.fail(f"{mode}: {difference}\n{_listing(program)}", pytrace=False)
+
+
+@_examples(80)
+@given(program=random_blocks.programs(), one_of_four=st.integers(0, 3), stacked=st.booleans())
+def test_blocks_mean_loops(program: random_blocks.Program, one_of_four: int, *, stacked: bool):
+    """With blocks in the place of loops, a program comes to what it comes to with the loops."""
+    eagerly = one_of_four == 3  # which compiles each operation
+    bare = two_worlds.comes_to(program, wrapped=False, eagerly=eagerly)
+    got = two_worlds.comes_to(program, wrapped=True, eagerly=eagerly, stacked=stacked)
+    if difference := two_worlds.difference(bare, got):
+        pytest.fail(f"{difference}\nstacked: {stacked}\n{_listing(program)}", pytrace=False)
 
 
 def _listing(program: random_programs.Program) -> str:

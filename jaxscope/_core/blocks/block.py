@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import jax
 
-from jaxscope._core.base.calls import Call, Result, is_array
+from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sameness import Same, kind_of_callable
 from jaxscope._core.blocks.recipe import Recipe
 from jaxscope._core.passes.recording import placeholder
@@ -30,7 +30,7 @@ class Block:
 
         Raises:
             CannotLiftError: It asks for something that cannot be repeated for another scope.
-            Exception: What the block raises.
+            BlockFailedError: From what the block raises.
         """
         run.traces.stage()
         if floor is None:
@@ -95,11 +95,8 @@ def _trace_context(run: Pass) -> Hashable:
     return context
 
 
-def placeholders(result: Any, *leading: int) -> Any:
-    """Return what stands for a result while recording, with further leading axes."""
-    return jax.tree.map(
-        lambda leaf: placeholder((*leading, *leaf.shape), leaf.dtype, weak=leaf.weak_type)
-        if is_array(leaf)
-        else leaf,
-        result,
+def placeholders(recipe: Recipe, *leading: int) -> Any:
+    """Return what stands for the result of a block, with further leading axes."""
+    return recipe.returned(
+        [placeholder((*leading, *aval.shape), aval.dtype, weak=aval.weak_type) for aval in recipe.result]
     )

@@ -1,17 +1,20 @@
-"""The border of a block: notes what the block asks for, and refuses what cannot be repeated for other scopes."""
+"""The border of a block: notes what the block asks for, and answers with inputs of the block's own program."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from jaxscope._core.base import compat
 from jaxscope._core.base.sites import Site, here
-from jaxscope._core.blocks.playing import inner_write
 from jaxscope._core.passes.border import Border, Writer
 from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.recording import labelled
 from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.request import Request
 from jaxscope._core.scopes.scope import VariableScope
-from jaxscope.errors import TraceError
+from jaxscope.errors import StateError, TraceError
 
 
 class CannotLiftError(BaseException):
@@ -40,6 +43,10 @@ class CannotLiftError(BaseException):
         )
 
 
+class BlockFailedError(Exception):
+    """The block itself fails while it is recorded; run as it is, it fails again, where a user sees it."""
+
+
 class Asked(NamedTuple):
     """One request of a block.
 
@@ -49,7 +56,7 @@ class Asked(NamedTuple):
         request: What was asked for.
         site: Where.
         creators: What the making goes through.
-        type: Shape, dtype and weak type of what the block got.
+        type: Of what the block got.
     """
 
     key: Any
@@ -82,8 +89,9 @@ class Noting(Border):
 
     Attributes:
         events: The requests and the keys taken, in order.
-        writes: The variables written, by full name.
         plain: The variables that it asked for without getters, by full name.
+        values: What it asks for by name alone, as it is now: what it has set, or an input.
+        writes: The variables that it sets, by full name.
         refusals: Whether a request ended in an error, which the block has caught.
     """
 
@@ -91,34 +99,76 @@ class Noting(Border):
 
     def __init__(self, run: Pass, root: VariableScope, floor: int) -> None:
         self.events: list[Asked | Took] = []
-        self.writes: dict[str, Entry] = {}
         self.plain: dict[str, Entry] = {}
+        self.values: dict[str, Any] = {}
+        self.writes: dict[str, Entry] = {}
         self.refusals = False
-        self.touched: set[str] = set()  # what getters wrote
+        self._touched: set[str] = set()  # what getters have set
         self._run = run
         self._root = root
         self._floor = floor
         self._counts: dict[str, int] = {}
+        self._trace: Any = None
 
-    def asked(self, name: str, request: Request, value: Any, site: Site) -> None:
-        key: Any = name
+    def begin(self) -> None:
+        """Note that the block begins, in the present trace, in which its inputs are."""
+        self._trace = compat.traces()[0]
+
+    def _input(self, label: Any, aval: Any) -> Any:
+        # Also where the request is made in an inner trace: one input serves all.
+        with compat.tracing().set_current_trace(self._trace):
+            return labelled(label, aval)
+
+    def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
+        if not isinstance(value, jax.Array) or getattr(value, "weak_type", False):
+            raise CannotLiftError("a custom getter that returns no array with a dtype of its own", site, loop=True)
+        creators = self._run.around.creators
         if request.getter is not None:
             self._counts[name] = count = self._counts.get(name, 0) + 1
             key = name, count
-        elif name in self.touched:
+            self.events.append(Asked(key, name, request, site, creators, jax.typeof(value)))
+            return self._input(key, jax.typeof(value))
+        if name in self._touched:
             raise CannotLiftError("state that a custom getter has set", site, loop=True)
-        else:
+        self.events.append(Asked(name, name, request, site, creators, jax.typeof(value)))
+        if name not in self.values:
             self.plain[name] = self._run.books.entries[name]
-        if not isinstance(value, jax.Array):
-            raise CannotLiftError("a custom getter that returns no array", site, loop=True)
-        if getattr(value, "weak_type", False):
-            raise CannotLiftError("a custom getter that returns an array of a weak type", site, loop=True)
-        self.events.append(
-            Asked(key, name, request, site, self._run.around.creators, jax.typeof(value))
-        )
+            self.values[name] = self._input(name, jax.typeof(value))
+        return self.values[name]
 
-    def in_getter(self) -> Border:
-        return _InGetter(self)
+    def through(self, ask: Callable[[], Any]) -> Any:
+        """Return what custom getters return, without what they do: they run again, outside of the block."""
+        inside = _InGetter(self)
+
+        def aside() -> Any:
+            self._run.traces.adopt()
+            return ask()
+
+        with self._run.traces.nested(), self._run.during(lambda around: around._replace(border=inside)):
+            made = jax.eval_shape(aside)
+        self._run.traces.look()
+        if not isinstance(made, jax.ShapeDtypeStruct):
+            return made
+        return labelled(None, jax.typeof(made), weak=bool(made.weak_type))
+
+    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
+        at = sum(isinstance(event, Took) for event in self.events)
+        self.events.append(Took(scope, given))
+        words = self._input(("words", at), jax.typeof(np.zeros(2, np.uint32)))
+        return words, self._input(("count", at), jax.typeof(np.zeros((), np.uint32)))
+
+    def write(self, run: Writer, entry: Entry, value: Any) -> None:
+        self._run.check_write(entry)
+        if not self._run.traces.at_border:
+            raise StateError(
+                f"variable {entry.name!r} of a block is set inside a JAX transform in it",
+                code="write_in_block",
+                first=self._run.first(entry),
+                again=here(),
+                fix="return the new value from the inner function, and set the variable in the block itself",
+            )
+        self.writes[entry.name] = entry
+        self.values[entry.name] = value
 
     def refused(self) -> None:
         self.refusals = True
@@ -134,18 +184,18 @@ class Noting(Border):
         if scope._serial <= self._floor or scope._owner() is not self._run:
             raise CannotLiftError("a scope object from outside", here())
 
-    def write(self, run: Writer, entry: Entry, value: Any) -> None:
-        self._run.check_write(entry)
-        if not self._run.traces.at_border:
-            raise inner_write(self._run, entry)
-        self.writes[entry.name] = entry
+    def reads(self, name: str, site: Site) -> None:
+        """Note that a getter reads a variable."""
+        if name in self.writes:
+            raise CannotLiftError("a custom getter that reads what the block has set", site, loop=True)
 
-    def took(self, given: Any, scope: str) -> None:
-        self.events.append(Took(scope, given))
+    def touches(self, name: str) -> None:
+        """Note that a getter sets a variable."""
+        self._touched.add(name)
 
 
 class _InGetter(Border):
-    """What a getter does while a block is recorded: it runs again for each scope, outside of the block."""
+    """What a getter does while a block is recorded."""
 
     listens = True
 
@@ -153,8 +203,7 @@ class _InGetter(Border):
         self._block = block
 
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
-        if name in self._block.writes:
-            raise CannotLiftError("a custom getter that reads what the block has set", site, loop=True)
+        self._block.reads(name, site)
 
     def write(self, run: Writer, entry: Entry, value: Any) -> None:
-        self._block.touched.add(entry.name)
+        self._block.touches(entry.name)

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import jax
 import jax.numpy as jnp
 
-from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import placeholders
@@ -41,18 +41,12 @@ class Ensemble(Layers[P, R]):
             return self._one_after_the_other(kept, arrays)
         if run.abstract:
             prepared.write(run, dict.fromkeys(prepared.recipe.writes))
-            return cast(R, placeholders(prepared.recipe.result, self._length).value())
-
-        def member(xs: Any, arrays: Any) -> Any:
-            args, kwargs = kept.join(arrays)
-            result, writes = prepared.play(run, xs, args, kwargs)
-            return Result(result), writes
-
-        members = jax.vmap(member, in_axes=(0, self._in_axes), axis_size=self._length)
+            return cast(R, placeholders(prepared.recipe, self._length))
+        members = jax.vmap(prepared.compute, in_axes=(0, self._in_axes), axis_size=self._length)
         with prepared.outside(run, self._name):
             result, writes = members(prepared.xs, arrays)
         prepared.write(run, writes)
-        return cast(R, result.value())
+        return cast(R, prepared.recipe.returned(result))
 
     def _one_after_the_other(self, call: Call, arrays: list[Any]) -> R:
         results: list[Any] = []

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+
 from jaxscope._core.base.describe import describe, shape_text
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.recording import Recording
@@ -72,9 +74,12 @@ class Group:
         full = f"{self.pattern.replace('{}', str(number))}/{name}"
         shape = (self.length, *one.shape) if index is ... else one.shape
         made = Entry(full, one.request, shape, one.dtype, one.initializer, one.site)
+        dtype = one.dtype
         if self.homes:
             made.cell, outer = self.homes[name]
             made.index = _within(outer, index)
+            dtype = made.cell.read().dtype
+        made.value = jax.ShapeDtypeStruct(shape, dtype)  # what it is; where it is, the cell knows
         return made
 
     def cells(self) -> list[Any]:

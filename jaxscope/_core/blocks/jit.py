@@ -7,9 +7,9 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import jax
 
-from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.calls import Call
 from jaxscope._core.blocks.block import Block, placeholders
-from jaxscope._core.blocks.border import CannotLiftError
+from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.recipe import Answers, Recipe
 from jaxscope._core.passes.running import Pass, current
 
@@ -37,18 +37,16 @@ class Jitted(Generic[P, R]):
             return self._function(*args, **kwargs)
         recipe, answers = found
         if run.abstract:
-            result, writes = placeholders(recipe.result).value(), dict.fromkeys(recipe.writes)
+            result, writes = placeholders(recipe), dict.fromkeys(recipe.writes)
         else:
             if recipe.program is None:
-                recipe.program = self._program(recipe, call.without_arrays())
-            stream = run.around.stream
+                recipe.program = self._program(recipe)
             words, counts = recipe.stack([answers.parts])
             if words is not None:
                 words, counts = words[0], counts[0]
-            key = stream.key if stream is not None and words is not None else None
             with run.traces.neutral():  # the program makes no request of this pass
-                made, writes = recipe.program(list(answers.values.values()), key, words, counts, call.arrays)
-            result = made.value()
+                arrays, writes = recipe.program(list(answers.values.values()), words, counts, call.arrays)
+            result = recipe.returned(arrays)
         prefix = run.scopes.current._prefix
         for name, value in writes.items():
             run.set(run.books.entries[prefix + name], value)
@@ -56,12 +54,14 @@ class Jitted(Generic[P, R]):
 
     def _ask(self, run: Pass, call: Call) -> tuple[Recipe, Answers] | None:
         """Return the block's recipe, and what it gets in the current scope; None where it has to run as it is."""
-        mark = run.mark()
-        # Whatever is wrong with the block, running it as it is says so, where the block may catch it.
         try:
             recipe = self._block.recipe(run, call)
+        except (CannotLiftError, BlockFailedError):
+            return None
+        mark = run.mark()
+        try:
             answers = recipe.ask(run, call.arrays)
-        except (CannotLiftError, Exception):  # noqa: BLE001 - see above
+        except Exception:  # noqa: BLE001 - it comes again from the block itself, which may catch it
             answers = None
         if answers is None:
             run.undo(mark)
@@ -69,13 +69,11 @@ class Jitted(Generic[P, R]):
         recipe.enter(run)
         return recipe, answers
 
-    def _program(self, recipe: Recipe, call: Call) -> Callable[..., Any]:
-        keys = [request.key for request in recipe.requests]
-        def program(values: Any, key: Any, words: Any, counts: Any, arrays: Any) -> Any:
-            args, kwargs = call.join(arrays)
-            given = dict(zip(keys, values, strict=True))
-            result, writes = recipe.play(given, key, words, counts, args, kwargs)
-            return Result(result), writes
+    def _program(self, recipe: Recipe) -> Callable[..., Any]:
+        keys = list(dict.fromkeys(event.key for event in recipe.events if isinstance(event, Asked)))
+
+        def program(values: Any, words: Any, counts: Any, arrays: Any) -> Any:
+            return recipe.compute(dict(zip(keys, values, strict=True)), words, counts, arrays)
 
         program.__name__ = getattr(self._function, "__name__", "block")
         return jax.jit(program)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import Block
-from jaxscope._core.blocks.border import CannotLiftError
+from jaxscope._core.blocks.border import BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.group import Group
 from jaxscope._core.blocks.recipe import Answers, Recipe
 from jaxscope._core.model.variable_scope import variable_scope
@@ -64,21 +64,9 @@ class Layers(Generic[P, R]):
             call: The arguments of one layer.
             shared: Its arrays; None for those that are not the same for all layers.
         """
-        mark, floor = run.scopes.mark(), run.scopes.entered
-        try:
-            with variable_scope(self._scope(0)):
-                recipe = self._block.recipe(run, call, floor)
-        except CannotLiftError as problem:
-            if problem.loop:
-                return None
-            meaning = f"js.{what} runs its block for all layers at once"
-            raise problem.error(run, meaning, ", or run the layers in a Python loop") from None
-        except Exception as problem:  # the layers in a loop say what is wrong
-            if getattr(problem, "code", "") == "write_in_block":
-                raise  # what to write instead, in the block
+        recipe = self._record(run, what, call)
+        if recipe is None:
             return None
-        finally:
-            run.scopes.undo(mark)
         group = self._group(run, recipe)
         if group is None:
             return self._one_by_one(run, recipe, shared)
@@ -87,6 +75,24 @@ class Layers(Generic[P, R]):
         scopes = [run.scopes.current._prefix + self._scope(index) for index in range(self._length)]
         rows = [recipe.take(run, scope, shared) for scope in scopes] if recipe.takes_keys else []
         return Prepared(recipe, values, {}, rows, group, [])
+
+    def _record(self, run: Pass, what: str, call: Call) -> Recipe | None:
+        """Return the block's recipe in the first layer, or None where only a loop is right."""
+        mark, floor = run.scopes.mark(), run.scopes.entered
+        try:
+            with variable_scope(self._scope(0)):
+                return self._block.recipe(run, call, floor)
+        except CannotLiftError as problem:
+            if problem.loop:
+                return None
+            meaning = f"js.{what} runs its block for all layers at once"
+            raise problem.error(run, meaning, ", or run the layers in a Python loop") from None
+        except BlockFailedError as problem:
+            if getattr(problem.__cause__, "code", "") == "write_in_block":
+                raise cast(Exception, problem.__cause__) from None  # what to write instead, in the block
+            return None
+        finally:
+            run.scopes.undo(mark)
 
     def _scope(self, index: int) -> str:
         return self._name.replace("{}", str(index))
@@ -177,12 +183,11 @@ class Prepared:
         self._group = group
         self._entries = entries
 
-    def play(self, run: Pass, xs: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Run one layer, with what is its own; return its result, and what it sets."""
+    def compute(self, xs: Any, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Compute one layer, with what is its own; return the arrays of its result, and what it sets."""
         values, words, counts = xs
-        stream = run.around.stream
         given = {**self._same, **dict(zip(self._keys, values, strict=True))}
-        return self.recipe.play(given, None if stream is None else stream.key, words, counts, args, kwargs)
+        return self.recipe.compute(given, words, counts, arrays)
 
     @contextmanager
     def outside(self, run: Pass, name: str) -> Iterator[None]:

@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from jaxscope._core.base.calls import Call
+from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import Block
-from jaxscope._core.blocks.border import CannotLiftError
+from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.recipe import Answers, Recipe
 from jaxscope._core.passes.running import current
 from jaxscope._core.variables.given import as_given
 from jaxscope._core.variables.tree import Variables
-from jaxscope.errors import VariableNotFoundError, near
+from jaxscope.errors import TraceError, VariableNotFoundError, near
 
 R = TypeVar("R")
 
@@ -62,9 +63,9 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
     except CannotLiftError as problem:
         meaning = "js.lift makes a pure function of its block"
         raise problem.error(run, meaning, ": pass keys in, and return what is to be written") from None
-    except Exception:
+    except BlockFailedError as problem:
         block(*args, **kwargs)  # leaves behind what a call leaves, and says what is wrong
-        raise
+        raise cast(Exception, problem.__cause__) from None
     assert answers is not None
     recipe.enter(run)
     words, counts = recipe.stack([answers.parts])
@@ -79,8 +80,8 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
             )
         given = {key: as_given(name, values[name]) for key, name in names.items()}
         keys = (None, None) if words is None else (words[0], counts[0])
-        result, _ = recipe.play(given, None, *keys, args, kwargs)
-        return cast(R, result)
+        arrays = _like(call, Call(args, kwargs))
+        return cast(R, recipe.returned(recipe.compute(given, *keys, arrays)[0]))
 
     prefix = run.scopes.current._prefix
     values = {name: answers.values[key] for key, name in names.items()}
@@ -95,9 +96,29 @@ def _names(recipe: Recipe, answers: Answers | None) -> dict[Any, str]:
         raise CannotLiftError("a request that is answered otherwise when it is repeated", here())
     names: dict[Any, str] = {}
     values: dict[str, Any] = {}
-    for request in recipe.requests:
+    for request in recipe.events:
+        if not isinstance(request, Asked):
+            continue
         names[request.key] = name = request.name.removeprefix(recipe.prefix)
         value = answers.values[request.key]
         if values.setdefault(name, value) is not value:
             raise CannotLiftError("a custom getter that gives one name several values", request.site)
     return names
+
+
+def _like(recorded: Call, call: Call) -> list[Any]:
+    """Return the arrays of a call, which must be like the one that the block was recorded with."""
+    one, other = (
+        (call.tree, [kept and kept[1] for kept in call.static], [describe(array) for array in call.arrays])
+        for call in (recorded, call)
+    )
+    if one != other:
+        raise TraceError(
+            "a lifted function is called with other arguments than it was lifted with",
+            code="lifted_arguments",
+            at=here(),
+            lifted=f"{one[2]}",
+            called=f"{other[2]}",
+            fix="call it with arguments of the same structure, shapes and dtypes, or lift the block again",
+        )
+    return call.arrays

@@ -1,4 +1,4 @@
-"""Recipes: what a block asks for, and how that is asked for in another scope."""
+"""Recipes: what a block asks for, how that is asked for in another scope, and what it then computes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,14 +9,10 @@ import numpy as np
 
 from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sites import here
-from jaxscope._core.blocks.border import Asked, CannotLiftError, Noting, Took
-from jaxscope._core.blocks.playing import Playing
-from jaxscope._core.passes.around import Around
-from jaxscope._core.passes.attempts import finish
+from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Took
+from jaxscope._core.blocks.program import BlockProgram
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.running import Pass
-from jaxscope._core.scopes.stack import ScopeStack
 
 
 class Answers(NamedTuple):
@@ -36,7 +32,7 @@ class Recipe:
 
     Attributes:
         events: The requests and the keys taken, in order.
-        result: What it returns: a `Result` of shapes and dtypes.
+        result: The types of what it returns, as the arrays of a `Result`.
         prefix: What the names in its scope began with where it was recorded.
         writes: The variables that it sets, by relative name.
         numbers: Whether it asks for default names.
@@ -51,62 +47,52 @@ class Recipe:
 
         Raises:
             CannotLiftError: It asks for something that cannot be repeated for another scope.
-            Exception: What the block raises.
+            BlockFailedError: From what the block raises.
         """
         scopes = run.scopes
         root = scopes.current
-        self._function = function
         self.prefix = root._prefix
         self._name = root._name
-        self._options = root._options
         self._space = scopes.names.path
-        self._stream = run.around.stream
         border = Noting(run, root, floor)
         below = scopes.counts.entered_below(root._name)
         self.before = tuple(path.removeprefix(root._prefix) for path in below)
         mark, numbered = run.mark(), scopes.numbers
         scopes.numbers = False
         arguments: list[Any] = []
+        rest: list[Call] = []
 
-        def trace(arrays: Any) -> Result:
+        def trace(arrays: Any) -> Any:
             run.traces.adopt()
+            border.begin()
             arguments[:] = arrays
             args, kwargs = call.join(arrays)
-            return Result(function(*args, **kwargs))
+            result = Result(function(*args, **kwargs))
+            rest.append(result.rest)
+            return result.arrays, [border.values[name] for name in border.writes]
 
         try:
-            with run.during(lambda around: around._replace(border=border)), run.traces.nested() as traces:
-                self.result = jax.eval_shape(trace, call.arrays)
-                self._inner = traces.found
+            with run.during(lambda around: around._replace(border=border)), run.traces.nested():
+                closed = jax.make_jaxpr(trace)(call.arrays)
+        except Exception as problem:
+            raise BlockFailedError from problem
         finally:
             self.numbers, scopes.numbers = scopes.numbers, scopes.numbers or numbered
-            self._aliases = dict(run.books.aliases)
             self._entered = scopes.counts.log[mark[1][0] :]
             self._asks = scopes.names.since(mark[1][1])
             run.undo(mark)
+        run.traces.look()
         if border.refusals:
             raise CannotLiftError("an error that it has caught", here(), loop=True)
-        self._entries = border.plain | border.writes
+        self._entries = border.plain
+        self._rest = rest[-1]
         self.writes = tuple(name.removeprefix(self.prefix) for name in border.writes)
-        self.events = [self._placed(event, run, arguments) for event in border.events]
+        self.result = closed.out_avals[: len(closed.out_avals) - len(self.writes)]
+        self._program = BlockProgram(closed)
+        stream = run.around.stream
+        self.events = [_placed(event, stream, arguments) for event in border.events]
 
-    def _placed(self, event: Asked | Took, run: Pass, arguments: list[Any]) -> Asked | Took:
-        if isinstance(event, Took):
-            stream = run.around.stream
-            if stream is not None and event.given is stream.given:
-                return event._replace(given="stream")
-            places = [at for at, argument in enumerate(arguments) if argument is event.given]
-            return event._replace(given=places[0] if places else (id(event.given),))
-        return event
-
-    @property
-    def requests(self) -> list[Asked]:
-        """The variables that it asks for, each once."""
-        found: dict[Any, Asked] = {}
-        for event in self.events:
-            if isinstance(event, Asked):
-                found.setdefault(event.key, event)
-        return list(found.values())
+    # --- what it asks for ----------------------------------------------------------------------
 
     @property
     def takes_keys(self) -> bool:
@@ -130,16 +116,9 @@ class Recipe:
     @property
     def variables(self) -> dict[str, Entry]:
         """The variables that it asks for without getters, by relative name."""
-        asked = {event.name for event in self.events if isinstance(event, Asked)}
-        return {
-            name.removeprefix(self.prefix): entry for name, entry in self._entries.items() if name in asked
-        }
+        return {name.removeprefix(self.prefix): entry for name, entry in self._entries.items()}
 
-    def take(self, run: Pass, scope: str, arguments: list[Any]) -> list[tuple[Any, Any]]:
-        """Return words and counts of the keys that it takes in a scope, and count them as taken."""
-        inside: dict[Any, object] = {}
-        taken = [event for event in self.events if isinstance(event, Took)]
-        return [self._take(event, run, scope + "/", arguments, inside) for event in taken]
+    # --- asking in another scope ---------------------------------------------------------------
 
     def ask(self, run: Pass, arguments: list[Any]) -> Answers | None:
         """Ask for all that the block asks for, in the current scope; None where it gets something of another type.
@@ -167,6 +146,12 @@ class Recipe:
             values[event.key] = value
         return Answers(values, parts)
 
+    def take(self, run: Pass, scope: str, arguments: list[Any]) -> list[tuple[Any, Any]]:
+        """Return words and counts of the keys that it takes in a scope, and count them as taken."""
+        inside: dict[Any, object] = {}
+        taken = [event for event in self.events if isinstance(event, Took)]
+        return [self._take(event, run, scope + "/", arguments, inside) for event in taken]
+
     def _take(
         self, event: Took, run: Pass, prefix: str, arguments: list[Any], inside: dict[Any, object]
     ) -> tuple[Any, Any]:
@@ -190,45 +175,45 @@ class Recipe:
             run.scopes.skipped = True
         run.books.changed()
 
+    # --- computing -----------------------------------------------------------------------------
+
     def stack(self, rows: list[list[tuple[Any, Any]]]) -> tuple[Any, Any]:
         """Return words and counts of the keys in several scopes, as uint32[scopes, keys, 2] and uint32[scopes, keys]."""
         if not self.takes_keys:
             return None, None
         return _stacked(rows, 0), _stacked(rows, 1)
 
-    def play(
-        self, values: dict[Any, Any], key: Any, words: Any, counts: Any, args: Any, kwargs: Any
-    ) -> tuple[Any, dict[str, Any]]:
-        """Run the block with values by the keys of its requests; return its result, and what it sets."""
-        parts = [] if words is None else [(words[at], counts[at]) for at in range(len(words))]
-        stream = None if self._stream is None else self._stream.of(key)
-        memory = Memory()
-        result: list[Any] = []
+    def compute(
+        self, values: dict[Any, Any], words: Any, counts: Any, arrays: list[Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arrays of the block's result, and what it sets.
 
-        def scopes(owner: Any, touch: Any) -> ScopeStack:
-            stack = ScopeStack(owner, self._name, self._options, touch)
-            stack.counts.log += [self.prefix + path for path in self.before]
-            return stack
+        Args:
+            values: By the keys of its requests.
+            words: uint32[keys, 2], or None.
+            counts: uint32[keys], or None.
+            arrays: Those of its arguments.
+        """
+        keys = 0 if words is None else len(words)
+        given = {**values, **{("words", at): words[at] for at in range(keys)}}
+        given |= {("count", at): counts[at] for at in range(keys)}
+        out = self._program(given, arrays)
+        cut = len(out) - len(self.writes)
+        return out[:cut], dict(zip(self.writes, out[cut:], strict=True))
 
-        def once(passes: list[Any], everywhere: bool) -> None:
-            run = Playing(
-                self._function,
-                memory,
-                everywhere=everywhere or self._inner,
-                scopes=scopes,
-                around=Around(stream=stream),
-                values=values,
-                entries=self._entries,
-                aliases=self._aliases,
-                parts=parts,
-            )
-            passes.append(run)
-            out = run.run(*args, **kwargs)
-            result[:] = [(out, {name: run.books.entries[self.prefix + name].value for name in self.writes})]
+    def returned(self, arrays: Any) -> Any:
+        """Return what the block returns, with such arrays in it."""
+        return self._rest.join(arrays)[0]
 
-        finish(once, [])
-        played: tuple[Any, dict[str, Any]] = result[0]
-        return played
+
+def _placed(event: Asked | Took, stream: Any, arguments: list[Any]) -> Asked | Took:
+    """Return an event that says where the given key of it comes from, without keeping that."""
+    if isinstance(event, Asked):
+        return event
+    if stream is not None and event.given is stream.given:
+        return event._replace(given="stream")
+    places = [at for at, argument in enumerate(arguments) if argument is event.given]
+    return event._replace(given=places[0] if places else (id(event.given),))
 
 
 def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:

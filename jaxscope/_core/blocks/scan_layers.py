@@ -44,10 +44,15 @@ class Scanned(Layers[P, R]):
         x, *rest = cast("tuple[Any, ...]", args)
         leaves, structure = jax.tree.flatten(x)
         prepared: Prepared | None = None
+        call = Call((x, *rest), kwargs)
         if all(isinstance(leaf, _NUMBERS) for leaf in leaves):  # others can't go through a scan
             arrays = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for leaf in leaves]
+            call = Call((jax.tree.unflatten(structure, arrays), *rest), kwargs)
+            if any(map(_is_weak, arrays)):
+                # As of `lax.scan`: what goes from layer to layer is of one type, which may not be weak then.
+                arrays = self._settled(run, call, arrays)
+                call = Call((jax.tree.unflatten(structure, arrays), *rest), kwargs)
             x = jax.tree.unflatten(structure, arrays)
-            call = Call((x, *rest), kwargs)
             shared = [None] * len(arrays) + call.arrays[len(arrays) :]
             prepared = self._prepare(run, "scan_layers", call, shared)
         if prepared is None:
@@ -57,28 +62,39 @@ class Scanned(Layers[P, R]):
             return cast(R, x)
         recipe = prepared.recipe
         if run.abstract:
-            result = placeholders(recipe.result).value()
+            result = placeholders(recipe)
             _check_carry(result, x)
             prepared.write(run, dict.fromkeys(recipe.writes))
             return cast(R, result)
-        x, writes = self._scan(run, prepared, x, rest, kwargs)
+        _check_carry(recipe.returned(recipe.result), x)
+        x, writes = self._scan(run, prepared, jax.tree.leaves(x), call.arrays)
         prepared.write(run, writes)
-        return cast(R, x)
+        return cast(R, recipe.returned(x))
 
-    def _scan(self, run: Pass, prepared: Prepared, x: Any, rest: Any, kwargs: Any) -> tuple[Any, Any]:
-        def layer(x: Any, xs: Any) -> Any:
-            return prepared.play(run, xs, (x, *rest), kwargs)
+    def _settled(self, run: Pass, call: Call, arrays: list[Any]) -> list[Any]:
+        """Return the first argument's arrays without a weak type where the block returns them so."""
+        recipe = self._record(run, "scan_layers", call)
+        if recipe is None or len(recipe.result) != len(arrays):
+            return arrays
+        pairs = zip(arrays, recipe.result, strict=True)
+        return [
+            array.astype(array.dtype) if _is_weak(array) and not aval.weak_type else array
+            for array, aval in pairs
+        ]
+
+    def _scan(self, run: Pass, prepared: Prepared, x: list[Any], arrays: list[Any]) -> tuple[Any, Any]:
+        def layer(x: list[Any], xs: Any) -> Any:
+            return prepared.compute(xs, [*x, *arrays[len(x) :]])
 
         if self._remat is not False and self._remat is not None:
             policy = None if self._remat is True else self._remat
             layer = jax.checkpoint(layer, policy=policy, prevent_cse=False)
         with prepared.outside(run, self._name):
-            try:
-                return jax.lax.scan(layer, x, prepared.xs, length=self._length, unroll=self._unroll)
-            except TypeError:
-                first = jax.tree.map(lambda stack: stack[0], prepared.xs)
-                _check_carry(jax.eval_shape(layer, x, first)[0], x)
-                raise
+            return jax.lax.scan(layer, x, prepared.xs, length=self._length, unroll=self._unroll)
+
+
+def _is_weak(array: Any) -> bool:
+    return bool(getattr(array, "weak_type", False))
 
 
 def _check_carry(result: Any, x: Any) -> None:

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from jaxscope._core.base.sameness import Recent
-from jaxscope._core.drawing.keys import threefry_folds, words_for
-from jaxscope._core.drawing.tasks import Key, Task, folded, foreign
+from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
+from jaxscope._core.drawing.place import put
+from jaxscope._core.drawing.tasks import LARGE, Key, Task, foreign
 from jaxscope._core.initializers import laws
 
 __all__ = ["eagerly"]
@@ -25,19 +26,19 @@ _WAIT = 2**22
 
 def eagerly(key: Key, tasks: list[Task]) -> list[jax.Array]:
     """Draw every task; the key is concrete."""
-    keys: Any = _subkeys(key, tasks)
+    keys = _subkeys(key, tasks)
     home = key.data.sharding if key.data.committed else None
-    if home is not None:
-        keys = [jax.device_put(one, home) for one in keys]
-    padded = _to_pad(key, tasks) if len(key.data.devices()) == 1 else {}
+    padded = _to_pad(key, tasks)
     drawn: list[jax.Array] = []
     for at, task in enumerate(tasks):
+        # A key of NumPy's goes wherever the program puts its result.
+        data = keys[at] if home is None or task.place else jax.device_put(keys[at], home)
         if task.law is not None:
-            numbers = laws.numbers_of(task.law, task.dtype)
-            shape = padded.get(at, task.shape)
-            value = laws.kernel(key.impl, task.law.base, shape, task.dtype)(keys[at], numbers)
+            shape, place = (padded[at], None) if at in padded else (task.shape, task.place)
+            kernel = laws.kernel(key.impl, task.law.form, shape, task.dtype, place)
+            value = kernel(data, laws.numbers_of(task.law, task.dtype))
         else:
-            value = _foreign_kernel(key.impl, task)(keys[at])
+            value = _foreign_kernel(key.impl, task)(data)
         if task.nbytes > _WAIT:
             value.block_until_ready()
         drawn.append(value)
@@ -46,7 +47,7 @@ def eagerly(key: Key, tasks: list[Task]) -> list[jax.Array]:
         for at, row in zip(padded, whole, strict=True):
             shape = tasks[at].shape
             # A copy: the cut must not keep the longer draw alive, and its buffer may be donated.
-            drawn[at] = jax.device_put(row[: math.prod(shape)].reshape(shape), home, may_alias=False)
+            drawn[at] = put(row[: math.prod(shape)].reshape(shape), tasks[at].place or home)
     return drawn
 
 
@@ -57,19 +58,20 @@ def _to_pad(key: Key, tasks: list[Task]) -> dict[int, tuple[int]]:
     """
     if not key.extensible:
         return {}
-    classes: dict[Any, dict[tuple[int, ...], list[int]]] = {}
+    alone = len(key.data.devices()) == 1
+    classes: dict[Any, dict[Any, list[int]]] = {}
     for at, task in enumerate(tasks):
-        if task.small and task.law is not None:
-            exponent = (laws.flat_length(task.shape) - 1).bit_length()
+        if task.nbytes <= LARGE and task.law is not None and (alone or task.place):
+            exponent = (math.prod(task.shape) - 1).bit_length()
             length = max(_SHORTEST, 1 << (exponent + exponent % 2))
-            shapes = classes.setdefault((task.law.base, length, task.dtype), {})
-            shapes.setdefault(task.shape, []).append(at)
+            shapes = classes.setdefault((task.law.form, length, task.dtype), {})
+            shapes.setdefault((task.shape, task.place), []).append(at)
     padded: dict[int, tuple[int]] = {}
-    for (base, length, dtype), shapes in classes.items():
-        new = [shape for shape in shapes if not laws.has_kernel(key.impl, base, shape, dtype)]
-        counted = (key.impl, base, length, dtype)
-        if laws.has_kernel(key.impl, base, (length,), dtype) or _own[counted] + len(new) > _OWN_PROGRAMS:
-            padded |= {at: (length,) for shape in new for at in shapes[shape]}
+    for (form, length, dtype), shapes in classes.items():
+        new = [one for one in shapes if not laws.has_kernel(key.impl, form, one[0], dtype, one[1])]
+        counted = (key.impl, form, length, dtype)
+        if laws.has_kernel(key.impl, form, (length,), dtype) or _own[counted] + len(new) > _OWN_PROGRAMS:
+            padded |= {at: (length,) for one in new for at in shapes[one]}
         else:
             _own[counted] += len(new)
     return padded
@@ -83,7 +85,8 @@ def _subkeys(key: Key, tasks: list[Task]) -> np.ndarray:
     """Return the raw data of each variable's key, on the host."""
     words = np.stack([words_for(task.name) for task in tasks])
     if key.threefry:
-        return threefry_folds(np.asarray(key.data), words)
+        folded: np.ndarray = threefry_folds(np.asarray(key.data), words)
+        return folded
     fold_one = _folding(key.impl)
     return np.stack([np.asarray(fold_one(key.data, one)) for one in words])
 
@@ -94,7 +97,7 @@ _foldings: Recent[Callable[[Any, Any], jax.Array]] = Recent(16)
 def _folding(impl: Any) -> Callable[[Any, Any], jax.Array]:
     def make() -> Callable[[Any, Any], jax.Array]:
         def jaxscope_fold(data: jax.Array, words: jax.Array) -> jax.Array:
-            return folded(data, words, impl, several=False)
+            return fold_data(data, impl, words)
 
         return jax.jit(jaxscope_fold)
 
@@ -109,8 +112,8 @@ def _foreign_kernel(impl: Any, task: Task) -> Callable[[Any], jax.Array]:
         def jaxscope_draw(data: jax.Array) -> jax.Array:
             return foreign(data, impl, task.initializer, task.shape, task.dtype)
 
-        return jax.jit(jaxscope_draw)
+        return jax.jit(jaxscope_draw, out_shardings=task.place)
 
     if task.kind is None:
         return make()
-    return _foreign_kernels.get_or((impl, task.kind, task.shape, task.dtype), make)
+    return _foreign_kernels.get_or((impl, task.kind, task.shape, task.dtype, task.place), make)

@@ -1,19 +1,30 @@
 """Drawing in a trace: one program, in which the small variables of a kind are drawn by one loop."""
 
+import contextlib
+import math
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import reshard
 
 from jaxscope._core.base.sameness import Recent
-from jaxscope._core.drawing.keys import words_for
-from jaxscope._core.drawing.tasks import Key, Task, folded, foreign
+from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
+from jaxscope._core.drawing.place import freed, of_type
+from jaxscope._core.drawing.tasks import Key, Task, foreign
 from jaxscope._core.initializers import laws
+from jaxscope._core.initializers.base import Initializer
 from jaxscope._core.initializers.laws import barrier
 
 __all__ = ["in_trace"]
+
+#: Variables above this many bytes are drawn one by one: what a loop gives is there twice while it is cut.
+_LOOPED = 2**18
+#: Of one size class, up to this many shapes have loops of their own; more are cut from longer draws.
+_OWN_LOOPS = 8
 
 Program = Callable[[jax.Array, Any, Any], list[jax.Array]]
 _programs: Recent[Program] = Recent(32)
@@ -21,86 +32,104 @@ _programs: Recent[Program] = Recent(32)
 
 def in_trace(key: Key, tasks: list[Task]) -> list[jax.Array]:
     """Draw every task; the key is traced, or operations are being staged."""
+    values: dict[int, jax.Array] = {}
+    for own in (True, False):
+        some = [task for task in tasks if isinstance(task.initializer, Initializer) == own]
+        # Our own may be split as XLA likes; a foreign function may look at the mesh around it.
+        with laws.without_mesh() if own else contextlib.nullcontext():
+            drawn = _draw(key, some) if some else []
+        values.update(zip((task.at for task in some), drawn, strict=True))
+    return [values[task.at] for task in tasks]
+
+
+def _draw(key: Key, tasks: list[Task]) -> list[jax.Array]:
     words = np.stack([words_for(task.name) for task in tasks])
-    exact = {laws.compute_dtype(task.dtype) for task in tasks if task.law is not None}
-    numbers = {str(dtype): np.array([_numbers(task) for task in tasks], dtype) for dtype in exact}
+    groups = _groups(key, tasks)
+    numbers = [_numbers([tasks[at] for at in group]) for group in groups]
     if any(task.kind is None for task in tasks):
-        return _program(key, tasks)(key.data, words, numbers)
+        return _program(key, tasks, groups)(key.data, words, numbers)
     # Names and the laws' numbers come in at run time: models that are alike in shape share a program.
-    plan = tuple((task.law.base if task.law else task.kind, task.shape, task.dtype) for task in tasks)
-    program = _programs.get_or((key.impl, key.extensible, plan), lambda: _program(key, tasks))
+    plan = tuple(
+        (task.law.form if task.law else task.kind, task.shape, task.dtype, task.place) for task in tasks
+    )
+    program = _programs.get_or((key.impl, key.extensible, plan), lambda: _program(key, tasks, groups))
     return program(key.data, words, numbers)
 
 
-def _numbers(task: Task) -> tuple[float, float]:
-    return (task.law.scale, task.law.offset) if task.law else (0.0, 0.0)
+def _numbers(tasks: list[Task]) -> np.ndarray | None:
+    rows = [laws.numbers_of(task.law, task.dtype) for task in tasks if task.law]
+    return np.stack(rows) if rows else None
 
 
 def _groups(key: Key, tasks: list[Task]) -> list[list[int]]:
     """Return the places of tasks that one loop draws, together; each other one alone."""
     groups: dict[Hashable, list[int]] = {}
+    classes: dict[Hashable, list[Hashable]] = {}
     for at, task in enumerate(tasks):
+        form = task.law.form if task.law else task.kind
         group: Hashable = at
-        if key.threefry and task.small:
-            if task.law is None:
-                group = at if task.kind is None else (task.kind, task.shape, task.dtype)
-            elif key.extensible:
-                group = task.law.base, task.dtype, (laws.flat_length(task.shape) - 1).bit_length()
-            else:
-                group = task.law.base, task.dtype, laws.flat_length(task.shape), "exact"
+        if key.threefry and task.nbytes <= _LOOPED and form is not None:
+            group = form, task.dtype, task.shape
+            if task.law and key.extensible and group not in groups:
+                length = (math.prod(task.shape) - 1).bit_length()
+                classes.setdefault((form, task.dtype, length), []).append(group)
         groups.setdefault(group, []).append(at)
+    for several in classes.values():
+        if len(several) > _OWN_LOOPS:
+            groups[several[0]] = [at for group in several for at in groups.pop(group)]
     return list(groups.values())
 
 
-def _program(key: Key, tasks: list[Task]) -> Program:
-    impl, threefry, groups = key.impl, key.threefry, _groups(key, tasks)
+def _program(key: Key, tasks: list[Task], groups: list[list[int]]) -> Program:
+    impl, threefry = key.impl, key.threefry
+    own = isinstance(tasks[0].initializer, Initializer)
     # The program may outlive the call, and must not keep what belongs to it.
     tasks = [task._replace(name="") for task in tasks]
 
-    def jaxscope_init(data: jax.Array, words: jax.Array, numbers: dict[str, jax.Array]) -> list[jax.Array]:
-        data = barrier(data)
+    def jaxscope_init(data: jax.Array, words: jax.Array, numbers: list[Any]) -> list[jax.Array]:
+        whole = of_type(data) if own else None
+        if whole is not None:
+            data = freed(data, whole)
         if threefry:
-            keys = barrier(folded(data, words, impl, several=True))
-        else:
-            keys = jax.numpy.stack([folded(data, words[at], impl, several=False) for at in range(len(tasks))])
+            keys = barrier(threefry_folds(data, words))
+        else:  # of which several at once might have other results than one
+            keys = jnp.stack([fold_data(data, impl, words[at]) for at in range(len(tasks))])
         values: dict[int, jax.Array] = {}
-        for group in groups:
-            values.update(zip(group, _group(keys, numbers, impl, tasks, group), strict=True))
-        return [values[at] for at in range(len(tasks))]
+        for group, rows in zip(groups, numbers, strict=True):
+            alike = [tasks[at] for at in group]
+            one = _one(impl, alike)
+            if len(group) == 1:
+                values[group[0]] = one(keys[group[0]], None if rows is None else rows[0])
+            else:
+                values.update(zip(group, _loop(one, keys[np.array(group)], rows, alike), strict=True))
+        if whole is None:
+            return [values[at] for at in range(len(tasks))]
+        return [values[at] if task.place else reshard(values[at], whole) for at, task in enumerate(tasks)]
 
     return jax.jit(jaxscope_init)
 
 
-def _group(
-    keys: jax.Array, numbers: dict[str, jax.Array], impl: Any, tasks: list[Task], group: list[int]
+def _one(impl: Any, tasks: list[Task]) -> Callable[[jax.Array, Any], jax.Array]:
+    """Return what draws any task of a group, from its key and the numbers of its law, if it has one."""
+    law, initializer, shape, dtype = tasks[0].law, tasks[0].initializer, tasks[0].shape, tasks[0].dtype
+    if law is None:
+        return lambda data, _: foreign(data, impl, initializer, shape, dtype)
+    if any(task.shape != shape for task in tasks):
+        shape = (max(math.prod(task.shape) for task in tasks),)
+    return laws.kernel(impl, law.form, shape, dtype)
+
+
+def _loop(
+    one: Callable[[Any, Any], jax.Array], keys: Any, numbers: Any, tasks: list[Task]
 ) -> list[jax.Array]:
-    """Return the values of the tasks at the places of one group."""
-    first = tasks[group[0]]
-    places = np.array(group)
-    if first.law is None:
-
-        def one(data: jax.Array) -> jax.Array:
-            return foreign(data, impl, first.initializer, first.shape, first.dtype)
-
-        if len(group) == 1:
-            return [one(keys[group[0]])]
-        return _loop(one, keys[places])
-
-    base, dtype = first.law.base, first.dtype
-    rows = numbers[str(laws.compute_dtype(dtype))]
-    if len(group) == 1:
-        alone = keys[group[0]], rows[group[0]]
-        return [laws.sample_cut(*alone, impl=impl, base=base, shape=first.shape, dtype=dtype)]
-    length = max(laws.flat_length(tasks[at].shape) for at in group)
-
-    def drawn(row: tuple[jax.Array, jax.Array]) -> jax.Array:
-        return laws.sample(*row, impl=impl, base=base, shape=(length,), dtype=dtype)
-
-    values = _loop(drawn, (keys[places], rows[places]))
-    return [laws.cut(value, tasks[at].shape) for value, at in zip(values, group, strict=True)]
+    """Return the values of several tasks, from a program that has `one` once."""
+    stack = barrier(lax.map(lambda row: one(*row), (keys, numbers)))
+    values = (lax.index_in_dim(stack, at, keepdims=False) for at in range(len(tasks)))
+    return [_cut(value, task.shape) for value, task in zip(values, tasks, strict=True)]
 
 
-def _loop(one: Callable[[Any], jax.Array], rows: Any) -> list[jax.Array]:
-    """Return `one` of each row, from a program that has it once."""
-    stack = barrier(lax.map(one, rows))
-    return [lax.index_in_dim(stack, at, keepdims=False) for at in range(stack.shape[0])]
+def _cut(drawn: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Return the first elements of a flat draw in `shape`; of one that has the shape, itself."""
+    if drawn.shape == shape:
+        return drawn
+    return lax.reshape(lax.slice_in_dim(drawn, 0, math.prod(shape)), shape)

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope._core.initializers.bits import threefry
 from jaxscope.errors import KeyStreamError
 
-__all__ = ["as_key", "fold", "key_for", "threefry_folds", "words_for"]
+__all__ = ["as_key", "fold", "fold_data", "key_for", "threefry_folds", "words_for"]
 
 _PREFIX = b"jaxscope/1\0"
 
@@ -52,20 +53,24 @@ def fold(key: jax.Array, words: Any) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, words[0]), words[1])
 
 
-def threefry_folds(data: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Return what `fold` gives for a threefry key and many names, computed by NumPy.
+def fold_data(data: jax.Array, impl: Any, words: Any) -> jax.Array:
+    """Do what `fold` does with the raw data of a key."""
+    return jax.random.key_data(fold(jax.random.wrap_key_data(data, impl=impl), words))
 
-    The program that does it in JAX takes longer to compile than all else in a small model's start.
+
+def threefry_folds(data: Any, words: Any) -> Any:
+    """Return what `fold` gives for a threefry key and many names, in one expression without loops.
+
+    NumPy computes it for eager draws, since a program of JAX would have to be compiled first.
 
     Args:
-        data: Raw data of the key, uint32[2].
+        data: Raw data of the key, uint32[2], of NumPy or JAX.
         words: Words of the names, uint32[n, 2].
 
     Returns:
-        Raw data of the keys, uint32[n, 2].
+        Raw data of the keys, uint32[n, 2], of NumPy if `data` is.
 
     Source:
-        Threefry-2x32 with 20 rounds: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
         `jax.random.fold_in(key, w)` encrypts the counter (0, w).
 
     Example:
@@ -74,22 +79,11 @@ def threefry_folds(data: np.ndarray, words: np.ndarray) -> np.ndarray:
         >>> bool((folded[0] == jax.random.key_data(key_for(key, "w"))).all())
         True
     """
-    keys = np.broadcast_to(data, words.shape).astype(np.uint32)
+    xp: Any = np if isinstance(data, np.ndarray) else jnp
+    keys = xp.broadcast_to(data, words.shape)
     for word in (words[:, 0], words[:, 1]):
-        keys = _threefry(keys[:, 0], keys[:, 1], np.zeros_like(word), word)
+        keys = xp.stack(threefry(keys[:, 0], keys[:, 1], xp.zeros_like(word), word), axis=1)
     return keys
-
-
-def _threefry(k0: np.ndarray, k1: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
-    schedule = k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA)
-    x0, x1 = x0 + k0, x1 + k1
-    for four in range(5):
-        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[four % 2]:
-            x0 = x0 + x1
-            x1 = ((x1 << np.uint32(turn)) | (x1 >> np.uint32(32 - turn))) ^ x0
-        x0 = x0 + schedule[(four + 1) % 3]
-        x1 = x1 + schedule[(four + 2) % 3] + np.uint32(four + 1)
-    return np.stack([x0, x1], axis=1)
 
 
 @functools.lru_cache(maxsize=65536)

@@ -7,16 +7,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Sharding
 
-from jaxscope._core.drawing.keys import fold
 from jaxscope._core.initializers.base import Initializer, as_constant
-from jaxscope._core.initializers.laws import Law, barrier
+from jaxscope._core.initializers.bits import extensible, is_threefry
+from jaxscope._core.initializers.laws import Law, barrier, without_mesh
 
-__all__ = ["LARGE", "Key", "Task", "as_array", "folded", "foreign"]
+__all__ = ["LARGE", "Key", "Task", "as_array", "foreign"]
 
-_config: Any = jax.config  # whose flags have no types
-
-#: Variables above this many bytes are never stacked, padded or sent from the host.
+#: Variables above this many bytes are never padded or sent from the host.
 LARGE = 2**20
 
 
@@ -30,16 +29,12 @@ class Task(NamedTuple):
     law: Law | None
     initializer: Any
     kind: Hashable | None
+    place: Sharding | None
 
     @property
     def nbytes(self) -> int:
         """The size of the value."""
         return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def small(self) -> bool:
-        """Whether it may be stacked, padded or sent from the host."""
-        return self.nbytes <= LARGE
 
 
 class Key:
@@ -52,30 +47,23 @@ class Key:
     @property
     def threefry(self) -> bool:
         """Whether draws of several keys may be mapped without another result."""
-        return str(self.impl) in ("threefry2x32", "fry")
+        return is_threefry(self.impl)
 
     @property
     def extensible(self) -> bool:
         """Whether a longer draw begins with the shorter one's bits."""
-        return self.threefry and bool(_config.jax_threefry_partitionable)
-
-
-def folded(data: jax.Array, words: jax.Array, impl: Any, *, several: bool) -> jax.Array:
-    """Return the raw data of one variable's key, or of each one's, from the raw data of the user's key."""
-
-    def one(pair: jax.Array) -> jax.Array:
-        return jax.random.key_data(fold(jax.random.wrap_key_data(data, impl=impl), pair))
-
-    data_of_keys: jax.Array = jax.vmap(one)(words) if several else one(words)
-    return data_of_keys
+        return extensible(self.impl)
 
 
 def foreign(data: jax.Array, impl: Any, initializer: Any, shape: tuple[int, ...], dtype: Any) -> jax.Array:
     """Draw by a function `(key, shape, dtype)`, behind barriers; only for use inside `jax.jit`."""
     key = jax.random.wrap_key_data(barrier(data), impl=impl)
-    # An initializer of ours without a law draws by a method, which expects to be inside of jit.
-    function = initializer.draw if isinstance(initializer, Initializer) else initializer
-    value: jax.Array = barrier(jnp.asarray(as_array(function(key, shape, dtype)), dtype))
+    if isinstance(initializer, Initializer):  # one of ours without a law
+        with without_mesh():
+            drawn = initializer.draw(key, shape, dtype)
+    else:  # which may look at the mesh around it
+        drawn = initializer(key, shape, dtype)
+    value: jax.Array = barrier(jnp.asarray(as_array(drawn), dtype))
     return value
 
 

@@ -1,8 +1,9 @@
 """What an initializer is: a callable, a class of such, or a constant; what is known without a call."""
 
 import inspect
+import operator
 from collections.abc import Hashable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ __all__ = [
     "Initializer",
     "Problem",
     "as_constant",
+    "as_numbers",
     "callable_without_arguments",
     "canonical",
     "check_static",
@@ -25,6 +27,7 @@ __all__ = [
     "instance_of",
     "is_constant",
     "kind_of",
+    "number",
 ]
 
 Shape = tuple[int, ...]
@@ -36,7 +39,38 @@ class Initializer(Value):
     """The base of jaxscope's own initializers: values that can be understood without a trace.
 
     A subclass overrides one of `law`, `value` and `draw`, whichever says most about it.
+
+    Raises:
+        InitializerError: An argument that the class does not take, such as TF1's `seed` and `dtype` (code
+            `init_argument`).
+
+    Example:
+        >>> js.initializers.glorot_uniform(seed=1)
+        Traceback (most recent call last):
+            ...
+        jaxscope.errors.InitializerError: glorot_uniform takes no seed
+          fix      leave it out: the key given to init and the variable's name decide the bits
     """
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        # Python's own message would not say that TF1's arguments have no use here.
+        names, most = _parameters(cls.__init__)
+        if most is not None and len(args) > most:
+            raise InitializerError(
+                f"{cls.__name__} takes {most or 'no'} arguments by place, and was given {len(args)}",
+                code="init_argument",
+                fix=f"leave out seed and dtype, if these are TF1's: {'; '.join(_OF_THE_GRAPH.values())}. "
+                f"To draw, call an instance: {cls.__name__}(...)(key, shape, dtype)",
+            )
+        for name in options:
+            if names is not None and name not in names:
+                why = _OF_THE_GRAPH.get(name)
+                raise InitializerError(
+                    f"{cls.__name__} takes no {name}",
+                    code="init_argument",
+                    fix=f"leave it out: {why}" if why else f"it takes {', '.join(names) or 'no arguments'}",
+                )
+        return super().__new__(cls)
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law | None:
         """Return the law of every element, if they are independent and alike."""
@@ -78,10 +112,29 @@ class Initializer(Value):
         if 0 in shape:
             return jnp.zeros(shape, dtype)
         if (law := self.law(shape, dtype)) is not None:
-            kernel = laws.kernel(jax.random.key_impl(key), law.base, shape, dtype)
+            kernel = laws.kernel(jax.random.key_impl(key), law.form, shape, dtype)
             return kernel(_data(key), laws.numbers_of(law, dtype))
         drawn: jax.Array = jax.jit(self.draw, static_argnums=(1, 2))(key, shape, dtype)
         return drawn
+
+
+#: What TF1's initializers also take, and why ours do not.
+_OF_THE_GRAPH = {
+    "seed": "the key given to init and the variable's name decide the bits",
+    "dtype": "the variable has the dtype",
+}
+
+
+def _parameters(constructor: Any) -> tuple[tuple[str, ...] | None, int | None]:
+    """Return the names that a constructor takes, and how many arguments by place; None: any."""
+    code = getattr(constructor, "__code__", None)
+    if code is None:  # that of `object`
+        return (), 0
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    return (
+        None if code.co_flags & inspect.CO_VARKEYWORDS else names,
+        None if code.co_flags & inspect.CO_VARARGS else code.co_argcount - 1,
+    )
 
 
 def _data(key: jax.Array) -> jax.Array:
@@ -115,8 +168,41 @@ def is_constant(initializer: Any) -> bool:
     return not callable(initializer)
 
 
+def as_numbers(value: Any) -> np.ndarray | jax.Array:
+    """Return a constant as an array that has every digit of it.
+
+    Args:
+        value: A number, a nested list of numbers, or a NumPy or JAX array.
+
+    Returns:
+        A NumPy array as NumPy makes it (Python's numbers are int64, float64, bool or complex128); a JAX array
+        where such were given.
+
+    Raises:
+        InitializerError: Not numbers, or an integer too large for 64 bits (code `init_wrong_dtype`).
+
+    Example:
+        >>> as_numbers([0.1, 2]).tolist(), as_numbers(np.float16(1)).dtype
+        ([0.1, 2.0], dtype('float16'))
+    """
+    if isinstance(value, jax.Array):
+        return value
+    if hasattr(value, "__jax_array__") or _holds(value, jax.Array):
+        return jnp.asarray(value)
+    array = np.asarray(value)
+    if array.dtype.kind in "biufcV":
+        return array
+    if array.dtype.kind == "O" and all(isinstance(item, int) for item in array.flat):
+        raise _too_long(value, 64, "pass a float")
+    raise InitializerError(
+        f"an initial value must be a number or an array of numbers, not {_short(value)}",
+        code="init_wrong_dtype",
+        fix="pass numbers, or a function (key, shape, dtype) -> array",
+    )
+
+
 def as_constant(value: Any) -> np.ndarray | jax.Array:
-    """Return a constant as an array.
+    """Return a constant as an array, which gives a variable its dtype.
 
     Args:
         value: A number, a nested list of numbers, or a NumPy or JAX array.
@@ -137,17 +223,9 @@ def as_constant(value: Any) -> np.ndarray | jax.Array:
         >>> as_constant([[1, 2], [3, 4]]).dtype, as_constant(0.5).dtype, as_constant(np.float16(1)).dtype
         (dtype('int32'), dtype('float32'), dtype('float16'))
     """
-    if isinstance(value, jax.Array):
-        return value
-    if hasattr(value, "__jax_array__") or _holds(value, jax.Array):
-        return jnp.asarray(value)
-    array = np.asarray(value)
-    if array.dtype.kind not in "biufcV":
-        raise InitializerError(
-            f"an initial value must be a number or an array of numbers, not {_short(value)}",
-            code="init_wrong_dtype",
-            fix="pass numbers, or a function (key, shape, dtype) -> array",
-        )
+    array = as_numbers(value)
+    if isinstance(array, jax.Array):
+        return array
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__") or _holds(value, np.generic):
         return array.astype(canonical(array.dtype), copy=False)
     if array.dtype.kind == "f":
@@ -159,12 +237,30 @@ def as_constant(value: Any) -> np.ndarray | jax.Array:
         if np.array_equal(small, array):
             return small
         if canonical(np.int64) == np.int32:
-            raise InitializerError(
-                f"the initial value {_short(value)} does not fit into 32 bits",
-                code="init_wrong_dtype",
-                fix="turn on jax_enable_x64, or pass a NumPy array of an unsigned or floating dtype",
+            raise _too_long(
+                value, 32, "turn on jax_enable_x64, or pass a NumPy array of an unsigned or floating dtype"
             )
     return array
+
+
+def _too_long(value: Any, bits: int, fix: str) -> InitializerError:
+    return InitializerError(
+        f"the initial value {_short(value)} does not fit into {bits} bits", code="init_wrong_dtype", fix=fix
+    )
+
+
+def number(value: Any) -> int | float:
+    """Return a real number of any type as Python's, with every digit: a float, or an integer that is none.
+
+    Example:
+        >>> number(3), number(np.float32(0.5)), number(np.int64(2**60 + 1))
+        (3.0, 0.5, 1152921504606846977)
+    """
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        return float(value)
+    return float(whole) if float(whole) == whole else whole
 
 
 def _holds(value: Any, kind: Any) -> bool:

@@ -2,13 +2,15 @@
 
 # ruff: noqa: N801 - the classes are called like TF's functions
 import math
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from jaxscope._core.initializers.base import Initializer, Problem, Shape, as_constant
+from jaxscope._core.initializers import laws
+from jaxscope._core.initializers.base import Initializer, Problem, Shape, as_numbers, number
 from jaxscope._core.initializers.laws import Law
 
 
@@ -55,7 +57,9 @@ class constant(Initializer):
     is repeated.
 
     Args:
-        value: A number, a nested list of numbers or an array. Two are equal if shape, dtype and bits are.
+        value: A number, a nested list of numbers or an array. No digit is lost before the variable's dtype is
+            known: 0.1 in a float64 variable is 0.1. Two are equal if they have the same numbers, of one sort:
+            1 is not 1.0, nor True.
 
     Raises:
         InitializerError: `value` has no numbers (code `init_wrong_dtype`). When a variable is made: there
@@ -72,7 +76,7 @@ class constant(Initializer):
     """
 
     def __init__(self, value: Any = 0) -> None:
-        self.given = np.array(as_constant(value))
+        self.given = np.array(as_numbers(value))
         self.given.setflags(write=False)
 
     def __repr__(self) -> str:
@@ -86,30 +90,61 @@ class constant(Initializer):
         return hash(self._bits())
 
     def _bits(self) -> tuple[Any, ...]:
-        return self.given.dtype, self.given.shape, self.given.tobytes()
+        own = self.given.dtype
+        wide = own if own == np.uint64 else np.result_type(own, _SORTS[_sort(own)][2])
+        return wide, self.given.shape, self.given.astype(wide).tobytes()
+
+    def _cast(self, dtype: np.dtype[Any]) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return self.given.astype(dtype)
 
     def value(self, shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
-        given: np.ndarray = self.given.astype(dtype).reshape(-1)
+        given: np.ndarray = self._cast(dtype).reshape(-1)
         if given.size == 1:
             return given.reshape(())
         missing = math.prod(shape) - given.size
         return np.concatenate([given, np.repeat(given[-1:], missing)]).reshape(shape)
 
     def problem(self, shape: Shape | None, dtype: np.dtype[Any]) -> Problem | None:
-        have, want = self.given.dtype, dtype
-        inexact = jnp.issubdtype(have, jnp.inexact) and not jnp.issubdtype(want, jnp.inexact)
-        unreal = jnp.issubdtype(have, jnp.complexfloating) and not jnp.issubdtype(want, jnp.complexfloating)
-        if inexact or unreal or (have.kind == "b") != (want.kind == "b"):
-            return "init_wrong_dtype", f"has values of {have.name}, not {want.name}"
-        if (
-            have.kind in "iu"
-            and want.kind in "iu"
-            and not np.array_equal(self.given.astype(want), self.given)
-        ):
-            return "init_wrong_dtype", f"has values that do not fit into {want.name}"
+        have, want = _sort(self.given.dtype), _sort(dtype)
+        if have > want or (have == 0) != (want == 0) or want == _OTHER:
+            return "init_wrong_dtype", f"has {_SORTS[have][0]} values, not {dtype.name}"
+        if not self._fits(dtype):
+            return "init_wrong_dtype", f"has values that do not fit into {dtype.name}"
         if shape is not None and self.given.size != 1 and not 0 < self.given.size <= math.prod(shape):
             return "init_wrong_shape", f"has {self.given.size} values, not at most {math.prod(shape)}"
         return None
+
+    def _fits(self, dtype: np.dtype[Any]) -> bool:
+        if not jnp.issubdtype(dtype, jnp.integer):
+            return bool(np.all(np.isfinite(self._cast(dtype)) | ~np.isfinite(self.given)))
+        low, high = limits(dtype)
+        return all(low <= int(value) <= high for value in _ends(self.given))
+
+
+# Sorts of numbers, each but the first of which may be given for those that follow: name, dtypes, the widest.
+_SORTS: tuple[tuple[str, Any, Any], ...] = (
+    ("bool", jnp.bool_, np.bool_),
+    ("integer", jnp.integer, np.int64),
+    ("floating-point", jnp.floating, np.float64),
+    ("complex", jnp.complexfloating, np.complex128),
+    ("other", np.void, np.void),
+)
+_OTHER = len(_SORTS) - 1
+
+
+def _sort(dtype: np.dtype[Any]) -> int:
+    return next((at for at, (_, kind, _) in enumerate(_SORTS) if jnp.issubdtype(dtype, kind)), _OTHER)
+
+
+def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return the least and the greatest number of an integer dtype."""
+    info = cast("Any", jnp.iinfo)(dtype)
+    return int(info.min), int(info.max)
+
+
+def _ends(values: np.ndarray) -> tuple[Any, ...]:
+    return (values.min(), values.max()) if values.size else ()
 
 
 class random_uniform(Initializer):
@@ -120,7 +155,9 @@ class random_uniform(Initializer):
         maxval: Upper bound, excluded but for rounding; None means 1, and is not for integer dtypes.
 
     Source:
-        `tf.random_uniform_initializer`, whose defaults are 0 and None; integers too.
+        `tf.random_uniform_initializer`, whose defaults are 0 and None. Integers too: as in TF, they are
+        random bits modulo `maxval - minval`, a little biased where that is no power of two and not much
+        smaller than the range of the bits, 32 or (for 64-bit integers) 64 of them.
 
     Example:
         >>> random_uniform(-0.05, 0.05)
@@ -128,30 +165,26 @@ class random_uniform(Initializer):
     """
 
     def __init__(self, minval: float = 0.0, maxval: float | None = None) -> None:
-        self.minval = float(minval)
-        self.maxval = None if maxval is None else float(maxval)
+        self.minval = number(minval)
+        self.maxval = None if maxval is None else number(maxval)
 
-    def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law | None:
-        if not jnp.issubdtype(dtype, jnp.floating):
-            return None
-        top = 1.0 if self.maxval is None else self.maxval
+    def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law:
+        top = 1 if self.maxval is None else self.maxval
+        if jnp.issubdtype(dtype, jnp.integer):
+            return Law("whole", int(top) - int(self.minval), int(self.minval))
         if self.minval == -top:
             return Law("signed", top)
         return Law("uniform", top - self.minval, self.minval)
-
-    def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
-        low, high = (np.asarray(int(bound or 0), dtype) for bound in (self.minval, self.maxval))
-        return jax.random.randint(key, shape, low, high, dtype)
 
     def problem(self, shape: Shape | None, dtype: np.dtype[Any]) -> Problem | None:
         if not jnp.issubdtype(dtype, jnp.integer):
             return super().problem(shape, dtype)
         if self.maxval is None:
             return "init_wrong_dtype", f"has no maxval, which {dtype.name} needs"
-        if not (self.minval.is_integer() and self.maxval.is_integer()):
+        if any(bound % 1 != 0 for bound in (self.minval, self.maxval)):
             return "init_wrong_dtype", f"has bounds that are not {dtype.name}"
-        limits = np.iinfo(dtype)
-        if not limits.min <= self.minval < self.maxval <= limits.max:
+        low, high = limits(dtype)
+        if not low <= self.minval < self.maxval <= high:
             return "init_wrong_dtype", f"has no range of {dtype.name} between its bounds"
         return None
 
@@ -213,6 +246,11 @@ class orthogonal(Initializer):
 
     Source:
         `tf.orthogonal_initializer`; Saxe et al., 2014.
+
+    Example:
+        >>> w = orthogonal()(jax.random.key(0), (4, 3))
+        >>> bool(jnp.allclose(w.T @ w, jnp.eye(3), atol=1e-6))
+        True
     """
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -221,8 +259,7 @@ class orthogonal(Initializer):
     def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
         rows, columns = math.prod(shape[:-1]), shape[-1]
         exact = dtype if dtype == np.float64 else np.dtype(np.float32)
-        normal = jax.random.normal(key, (max(rows, columns), min(rows, columns)), exact)
-        q, r = jnp.linalg.qr(normal)
+        q, r = jnp.linalg.qr(laws.standard(key, "normal", (max(rows, columns), min(rows, columns)), exact))
         q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(exact)[None, :]
         return (self.gain * (q.T if rows < columns else q)).reshape(shape).astype(dtype)
 
@@ -250,9 +287,9 @@ class identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = float(gain)
 
-    def value(self, shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
-        rows, columns = shape
-        return np.asarray(self.gain * np.eye(rows, columns), dtype)
+    def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
+        row, column = (lax.broadcasted_iota(np.int32, shape, axis) for axis in (0, 1))
+        return jnp.where(row == column, np.asarray(self.gain, dtype), np.zeros((), dtype))
 
     def problem(self, shape: Shape | None, dtype: np.dtype[Any]) -> Problem | None:
         if shape is not None and len(shape) != 2:

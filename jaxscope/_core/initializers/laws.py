@@ -2,16 +2,18 @@
 
 The definition that every way of drawing keeps to the last bit (`sample`):
 
-1.  The standard draw is made in float32, or float64 for float64 variables, over a flat length that is a
-    multiple of 128. With partitionable threefry keys (the default) element i depends on the key and on i
-    alone, so any longer draw begins with the same bits. Lengths that are no such multiple would not do:
-    JAX 0.8 on a CPU compiles the odd ends of a loop to other instructions (1 bit in 1 of 250 elements).
-2.  Scale and offset come in at run time, behind an optimization barrier, so that XLA can't fold them into
-    the draw's own constants. `0.02 * normal` and `normal * 0.02` fused differ in the last bit.
-3.  The result is rounded to the variable's dtype, once.
+1.  An element's random bits depend on the key and on its place in the variable, counted in row-major order
+    (`jaxscope._core.initializers.bits`): 32 of them, or 64 for dtypes of 64 bits.
+2.  A standard number is made of them by steps that are exact, or rounded alike however they are compiled
+    (`jaxscope._core.initializers.quantile`): in float64 for float64 variables, else in float32.
+3.  It is multiplied by the scale, the offset is added, if the law has one, and the result is rounded to the
+    variable's dtype.
+
+No step looks at another element. So any part of a variable may be made by itself, on the device where it
+lives, and a long draw begins with the numbers of a shorter one. (With keys other than partitionable threefry,
+the bits also depend on the shape.)
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,165 +21,187 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import AbstractMesh, Sharding, use_abstract_mesh
 
 from jaxscope._core.base.sameness import Recent
+from jaxscope._core.initializers.bits import bits
+from jaxscope._core.initializers.quantile import BEYOND_TWO, quantile, times
 
 __all__ = [
-    "LANES",
+    "Form",
     "Law",
     "barrier",
-    "compute_dtype",
-    "cut",
-    "flat_length",
     "has_kernel",
     "kernel",
     "numbers_of",
     "sample",
-    "sample_cut",
-    "standard_shape",
+    "standard",
+    "without_mesh",
 ]
 
-#: Returns its argument, across which XLA moves and fuses nothing (but see `_MELTING`).
+#: Returns its argument, across which XLA moves and fuses nothing.
 barrier: Callable[[Any], Any] = lax.optimization_barrier
 
-#: Flat lengths of standard draws are multiples of this many elements.
-LANES = 128
+
+class Form(NamedTuple):
+    """What is compiled of a law: all but its numbers."""
+
+    base: str
+    shifted: bool
 
 
 class Law(NamedTuple):
     """How one element is distributed: `scale * z + offset`, with z from the standard draw `base`.
 
-    `base` is `"normal"`, `"truncated"` (normal, redrawn beyond 2), `"uniform"` (in [0, 1)) or `"signed"`
-    (uniform in [-1, 1)).
+    `base` is `"normal"`, `"truncated"` (normal, redrawn beyond 2), `"uniform"` (in [0, 1)), `"signed"`
+    (uniform in [-1, 1)), or `"whole"`: the remainder of any whole number by `scale`, plus `offset`.
     """
 
     base: str
     scale: float
     offset: float = 0.0
 
-
-def _signed(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    # Exact: u is a multiple of 2**-23 below 1, so no rounding depends on how it is compiled.
-    return 2 * jax.random.uniform(key, shape, dtype) - 1
-
-
-def _truncated(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
-
-
-_BASES: dict[str, Callable[[jax.Array, tuple[int, ...], Any], jax.Array]] = {
-    "normal": jax.random.normal,
-    "truncated": _truncated,
-    "uniform": jax.random.uniform,
-    "signed": _signed,
-}
-
-
-def compute_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return the dtype in which a variable of floating `dtype` is drawn: float32 or float64."""
-    return np.dtype(np.float64 if np.dtype(dtype) == np.float64 else np.float32)
+    @property
+    def form(self) -> Form:
+        """What is compiled of it."""
+        return Form(self.base, self.offset != 0)
 
 
 def numbers_of(law: Law, dtype: Any) -> np.ndarray:
     """Return scale and offset of `law` for a variable of `dtype`, as `sample` takes them."""
-    return np.array([law.scale, law.offset], compute_dtype(dtype))
+    exact = _exact(law.base, dtype)
+    if law.base == "whole":
+        return np.array([int(number) % 2 ** _width(exact) for number in (law.scale, law.offset)], exact)
+    return np.array([float(law.scale), float(law.offset)], exact)
 
 
-def flat_length(shape: tuple[int, ...]) -> int:
-    """Return the number of elements of `shape`, rounded up to a multiple of 128."""
-    return -(-math.prod(shape) // LANES) * LANES
+def _exact(base: str, dtype: Any) -> np.dtype[Any]:
+    """Return the dtype in which a variable of `dtype` is drawn."""
+    wide = np.dtype(dtype).itemsize == 8
+    if base == "whole":
+        return np.dtype(np.uint64 if wide else np.uint32)
+    return np.dtype(np.float64 if wide else np.float32)
 
 
-def standard_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape in which a variable of `shape` is drawn: its own if rows are whole lanes, else flat.
-
-    Drawn in its own shape, a large variable can be split over devices without moving any element.
-    """
-    return shape if shape and shape[-1] % LANES == 0 else (flat_length(shape),)
-
-
-def cut(drawn: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Return the first elements of `drawn` in `shape`."""
-    if drawn.shape == shape:
-        return drawn
-    return lax.reshape(lax.slice_in_dim(lax.reshape(drawn, (drawn.size,)), 0, math.prod(shape)), shape)
+def _width(dtype: np.dtype[Any]) -> int:
+    return 8 * dtype.itemsize
 
 
 def sample(
-    data: jax.Array, numbers: jax.Array, *, impl: Any, base: str, shape: tuple[int, ...], dtype: Any
+    data: jax.Array, numbers: Any, *, impl: Any, form: Form, shape: tuple[int, ...], dtype: Any
 ) -> jax.Array:
-    """Draw `shape` (whole lanes, see `standard_shape`) from the law of `base` and `numbers`.
+    """Draw `shape` from the law of `form` and `numbers`.
 
     Args:
         data: Raw data of one key.
-        numbers: Scale and offset in the compute dtype, `numbers_of(law, dtype)`.
+        numbers: Scale and offset, `numbers_of(law, dtype)`.
         impl: Implementation of the key, `jax.random.key_impl(key)`.
-        base: Name of the standard draw.
-        shape: What to draw, in elements; a multiple of 128.
-        dtype: Floating dtype of the result.
+        form: `law.form`.
+        shape: What to draw, in elements.
+        dtype: Dtype of the result: floating, or an integer one for whole numbers.
 
     Returns:
         Array of `shape` and `dtype`, behind a barrier. Only for use inside `jax.jit`.
     """
-    data, numbers = barrier((data, numbers))
-    key = jax.random.wrap_key_data(data, impl=impl)
-    standard = _BASES[base](key, shape, compute_dtype(dtype))
-    standard, numbers = barrier((standard, numbers))
-    value: jax.Array = barrier((standard * numbers[0] + numbers[1]).astype(jnp.dtype(dtype)))
-    return value
+    exact = _exact(form.base, dtype)
+    random = bits(data, impl, shape, _width(exact))
+    if form.base == "whole":
+        value = lax.rem(random, lax.broadcast(numbers[0], shape)) + numbers[1]
+    else:
+        z = _STANDARD[form.base](random, exact)
+        value = times(z, numbers[0]) + numbers[1] if form.shifted else z * numbers[0]
+    result: jax.Array = barrier(value.astype(jnp.dtype(dtype)))
+    return result
 
 
-def sample_cut(
-    data: jax.Array, numbers: jax.Array, *, impl: Any, base: str, shape: tuple[int, ...], dtype: Any
-) -> jax.Array:
-    """Draw any `shape` of at least one element; the arguments are those of `sample`."""
-    whole = standard_shape(shape)
-
-    def drawn() -> jax.Array:
-        return sample(data, numbers, impl=impl, base=base, shape=whole, dtype=dtype)
-
-    return drawn() if whole == shape else cut(_fenced(drawn, data) if _MELTING else drawn(), shape)
+def standard(key: jax.Array, base: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> jax.Array:
+    """Draw `shape` from the standard draw `base`, by one typed key; only for use inside `jax.jit`."""
+    law = Law(base, 1.0)
+    data, impl = jax.random.key_data(key), jax.random.key_impl(key)
+    return sample(data, numbers_of(law, dtype), impl=impl, form=law.form, shape=shape, dtype=dtype)
 
 
-# On a CPU, JAX before 0.9 takes the barriers away before it fuses, and would draw in the odd shape after all.
-_MELTING = jax.__version_info__ < (0, 9)
+def _uniform(random: jax.Array, exact: np.dtype[Any]) -> jax.Array:
+    return _between(random, exact, 1) - 1
 
 
-def _fenced(drawn: Callable[[], jax.Array], data: jax.Array) -> jax.Array:
-    """Return `drawn()` from inside a loop, out of which nothing is fused."""
-    # One round, but XLA does not know that no 32-bit number has 64 bits that are set.
-    rounds = 1 + lax.shift_right_logical(lax.population_count(data[0]), np.uint32(6))
-    result = jax.eval_shape(drawn)
-    start = np.uint32(0), jnp.zeros(result.shape, result.dtype)
-    return lax.while_loop(lambda state: state[0] < rounds, lambda state: (state[0] + 1, drawn()), start)[1]
+def _signed(random: jax.Array, exact: np.dtype[Any]) -> jax.Array:
+    return _between(random, exact, 2) - 3
 
+
+def _between(random: jax.Array, exact: np.dtype[Any], low: int) -> jax.Array:
+    """Return numbers that are uniform in [low, 2 * low); `low` is a power of two."""
+    unused = random.dtype.type(_width(exact) - np.finfo(exact).nmant)
+    return lax.bitcast_convert_type((random >> unused) | exact.type(low).view(random.dtype), exact)
+
+
+def _normal(random: jax.Array, exact: np.dtype[Any]) -> jax.Array:
+    return _either_side(quantile(_share(random, exact)), random)
+
+
+def _truncated(random: jax.Array, exact: np.dtype[Any]) -> jax.Array:
+    share = times(_share(random, exact), exact.type(1 - BEYOND_TWO)) + exact.type(BEYOND_TWO)
+    return _either_side(lax.min(quantile(share), exact.type(2)), random)
+
+
+def _share(random: jax.Array, exact: np.dtype[Any]) -> jax.Array:
+    """Return numbers that are uniform in [2**-31, 1], made of all bits but the last."""
+    digits = 31 if exact == np.float32 else 53
+    odd = (random >> random.dtype.type(_width(exact) - digits)) | random.dtype.type(1)
+    signed = lax.bitcast_convert_type(odd, f"int{_width(exact)}")
+    return lax.max(lax.convert_element_type(signed, exact) * exact.type(2.0**-digits), exact.type(2.0**-31))
+
+
+def _either_side(value: jax.Array, random: jax.Array) -> jax.Array:
+    """Return `value` or its negative, as the last random bit says."""
+    sign = random << random.dtype.type(_width(value.dtype) - 1)
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(value, sign.dtype) | sign, value.dtype)
+
+
+_STANDARD: dict[str, Callable[[jax.Array, np.dtype[Any]], jax.Array]] = {
+    "normal": _normal,
+    "truncated": _truncated,
+    "uniform": _uniform,
+    "signed": _signed,
+}
 
 Kernel = Callable[[Any, Any], jax.Array]
 _kernels: Recent[Kernel] = Recent(1024)
 
 
-def kernel(impl: Any, base: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Kernel:
+def kernel(
+    impl: Any, form: Form, shape: tuple[int, ...], dtype: np.dtype[Any], place: Sharding | None = None
+) -> Kernel:
     """Return the compiled program `(data of a key, numbers) -> array` for one standard draw.
 
     Args:
         impl: Implementation of the key, `jax.random.key_impl(key)`.
-        base: Name of the standard draw.
+        form: Form of the law.
         shape: Shape of the result, in elements; at least one.
-        dtype: Floating dtype of the result.
+        dtype: Dtype of the result.
+        place: Where the result lives; None: where the key does.
 
     Returns:
-        A jitted function; scale and offset are its arguments, so all laws of a base share it.
+        A jitted function; scale and offset are its arguments, so all laws of a form share it.
     """
 
     def make() -> Kernel:
         def jaxscope_draw(data: jax.Array, numbers: jax.Array) -> jax.Array:
-            return sample_cut(data, numbers, impl=impl, base=base, shape=shape, dtype=dtype)
+            with without_mesh():
+                return sample(data, numbers, impl=impl, form=form, shape=shape, dtype=dtype)
 
-        return jax.jit(jaxscope_draw)
+        return jax.jit(jaxscope_draw, out_shardings=place)
 
-    return _kernels.get_or((impl, base, shape, dtype), make)
+    return _kernels.get_or((impl, form, shape, dtype, place), make)
 
 
-def has_kernel(impl: Any, base: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+def has_kernel(
+    impl: Any, form: Form, shape: tuple[int, ...], dtype: np.dtype[Any], place: Sharding | None = None
+) -> bool:
     """Tell whether `kernel` has been asked for this program lately, so that it is compiled already."""
-    return (impl, base, shape, dtype) in _kernels
+    return (impl, form, shape, dtype, place) in _kernels
+
+
+def without_mesh() -> Any:
+    """Return a context in which XLA decides how values are split, whatever mesh the user has set."""
+    return use_abstract_mesh(AbstractMesh((), ()))

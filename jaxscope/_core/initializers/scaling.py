@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxscope._core.initializers.base import Initializer, Shape
 from jaxscope._core.initializers.laws import Law
+from jaxscope.errors import InitializerError
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -48,6 +49,22 @@ def _scaled(shape: Shape, scale: float, mode: str, distribution: str) -> Law:
     return Law("truncated", math.sqrt(variance) / _TRUNCATED_STDDEV)
 
 
+_MODES = "fan_in", "fan_out", "fan_avg"
+_DISTRIBUTIONS = "truncated_normal", "untruncated_normal", "uniform"
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _meaningless(argument: str, what: str, given: object) -> InitializerError:
+    return InitializerError(
+        f"the {argument} of variance_scaling must be {what}, not {given!r}",
+        code="init_argument",
+        fix="pass such a one, or leave it out",
+    )
+
+
 class variance_scaling(Initializer):
     """Begin with numbers whose variance is `scale` over the number of inputs, outputs, or their mean.
 
@@ -59,7 +76,7 @@ class variance_scaling(Initializer):
             `"normal"` is TF's older word for `"truncated_normal"`.
 
     Raises:
-        ValueError: An argument is none of these.
+        InitializerError: An argument is none of these (code `init_argument`).
 
     Source:
         `tf.variance_scaling_initializer` of TF 1.15.
@@ -77,16 +94,11 @@ class variance_scaling(Initializer):
         self.mode = mode
         self.distribution = "truncated_normal" if named == "normal" else named
         if not self.scale > 0:
-            raise ValueError(f"the scale of variance_scaling must be positive, not {self.scale!r}")
-        if self.mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(
-                f"the mode of variance_scaling must be fan_in, fan_out or fan_avg, not {self.mode!r}"
-            )
-        if self.distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
-            raise ValueError(
-                "the distribution of variance_scaling must be "
-                f"truncated_normal, untruncated_normal or uniform, not {self.distribution!r}"
-            )
+            raise _meaningless("scale", "positive", self.scale)
+        if self.mode not in _MODES:
+            raise _meaningless("mode", _either(_MODES), self.mode)
+        if self.distribution not in _DISTRIBUTIONS:
+            raise _meaningless("distribution", _either(_DISTRIBUTIONS), self.distribution)
 
     def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law:
         return _scaled(shape, self.scale, self.mode, self.distribution)
@@ -106,6 +118,11 @@ class glorot_uniform(_Scaling):
 
     Source:
         `tf.glorot_uniform_initializer`; Glorot and Bengio, 2010.
+
+    Example:
+        >>> w = glorot_uniform()(jax.random.key(0), (100, 50))
+        >>> bool(jnp.abs(w).max() <= math.sqrt(6 / (100 + 50)))
+        True
     """
 
     _as = 1.0, "fan_avg", "uniform"
@@ -116,6 +133,11 @@ class glorot_normal(_Scaling):
 
     Source:
         `tf.glorot_normal_initializer`; Glorot and Bengio, 2010.
+
+    Example:
+        >>> w = glorot_normal()(jax.random.key(0), (100, 50))
+        >>> round(float(w.std()) / math.sqrt(2 / (100 + 50)), 1)
+        1.0
     """
 
     _as = 1.0, "fan_avg", "truncated_normal"
@@ -126,6 +148,11 @@ class he_uniform(_Scaling):
 
     Source:
         `tf.initializers.he_uniform`; He et al., 2015.
+
+    Example:
+        >>> w = he_uniform()(jax.random.key(0), (100, 50))
+        >>> bool(jnp.abs(w).max() <= math.sqrt(6 / 100))
+        True
     """
 
     _as = 2.0, "fan_in", "uniform"
@@ -136,6 +163,11 @@ class he_normal(_Scaling):
 
     Source:
         `tf.initializers.he_normal`; He et al., 2015.
+
+    Example:
+        >>> w = he_normal()(jax.random.key(0), (100, 50))
+        >>> round(float(w.std()) / math.sqrt(2 / 100), 1)
+        1.0
     """
 
     _as = 2.0, "fan_in", "truncated_normal"
@@ -146,6 +178,11 @@ class lecun_uniform(_Scaling):
 
     Source:
         `tf.initializers.lecun_uniform`; LeCun et al., 1998.
+
+    Example:
+        >>> w = lecun_uniform()(jax.random.key(0), (100, 50))
+        >>> bool(jnp.abs(w).max() <= math.sqrt(3 / 100))
+        True
     """
 
     _as = 1.0, "fan_in", "uniform"
@@ -156,6 +193,11 @@ class lecun_normal(_Scaling):
 
     Source:
         `tf.initializers.lecun_normal`; LeCun et al., 1998.
+
+    Example:
+        >>> w = lecun_normal()(jax.random.key(0), (100, 50))
+        >>> round(float(w.std()) / math.sqrt(1 / 100), 1)
+        1.0
     """
 
     _as = 1.0, "fan_in", "truncated_normal"
@@ -169,6 +211,10 @@ class uniform_unit_scaling(Initializer):
 
     Source:
         `tf.uniform_unit_scaling_initializer`; Sussillo and Abbott, 2014.
+
+    Example:
+        >>> uniform_unit_scaling(1.43).law((100, 50), np.dtype(np.float32))
+        Law(base='signed', scale=0.2476..., offset=0.0)
     """
 
     def __init__(self, factor: float = 1.0) -> None:

@@ -41,18 +41,19 @@ class _Observing(Border):
         self._listener = listener
         self._outer = outer
 
-    def asked(self, name: str, request: Request, value: Any, site: Site) -> None:
-        self._listener(Answer(name, value, None, site, request.trainable, behind=False))
+    def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
         if self._outer.listens:
-            self._outer.asked(name, request, value, site)
+            value = self._outer.asked(name, request, value, site)
+        self._listener(Answer(name, value, None, site, request.trainable, behind=False))
+        return value
 
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
         self._listener(Answer(name, value, made, site, request.trainable, behind=True))
         if self._outer.listens:
             self._outer.answered(name, request, value, site, made=made)
 
-    def in_getter(self) -> Border:
-        return _Observing(self._listener, self._outer.in_getter())
+    def through(self, ask: Callable[[], Any]) -> Any:
+        return self._outer.through(ask)
 
     def refused(self) -> None:
         self._outer.refused()
@@ -69,8 +70,8 @@ class _Observing(Border):
     def write(self, run: Writer, entry: Entry, value: Any) -> None:
         self._outer.write(run, entry, value)
 
-    def took(self, given: Any, scope: str) -> None:
-        self._outer.took(given, scope)
+    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self._outer.took(given, scope, parts)
 
 
 def observe(listener: Callable[[Answer], Any]) -> AbstractContextManager[None]:

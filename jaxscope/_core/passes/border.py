@@ -1,5 +1,6 @@
 """The border of a pass: who listens to its requests, and what may not be asked for."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from jaxscope._core.base.sites import Site
@@ -22,15 +23,16 @@ class Border:
 
     listens = False
 
-    def asked(self, name: str, request: Request, value: Any, site: Site) -> None:
-        """Note that the model asked for a name, and what it got, behind the getters."""
+    def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
+        """Note that the model asked for a name, and return what it gets: the value, or what stands for it."""
+        return value
 
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
         """Note that a variable was made or shared, in front of the getters."""
 
-    def in_getter(self) -> "Border":
-        """Return the border of what a custom getter does."""
-        return self
+    def through(self, ask: Callable[[], Any]) -> Any:
+        """Return what custom getters return."""
+        return ask()
 
     def refused(self) -> None:
         """Note that a request ended in an error, which the model may catch."""
@@ -48,8 +50,9 @@ class Border:
         """Give a variable a new value."""
         run.write(entry, value)
 
-    def took(self, given: Any, scope: str) -> None:
-        """Note that a random key was taken, of one that was given as an object, in a scope."""
+    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Note that a random key was taken, of one that was given as an object, in a scope; return its parts."""
+        return parts
 
 
 OPEN = Border()

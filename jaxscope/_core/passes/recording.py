@@ -26,14 +26,28 @@ def _primitive() -> Any:
 
     primitive = Primitive("variables")
     primitive.multiple_results = True
-    primitive.def_abstract_eval(lambda *, aval, count: [aval] * count)
-    primitive.def_impl(lambda *, aval, count: [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)])
+    primitive.def_abstract_eval(lambda *, aval, count, label: [aval] * count)
+    primitive.def_impl(
+        lambda *, aval, count, label: [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)]
+    )
     return primitive
 
 
 def _placeholders(shape: Any, dtype: Any, count: int, *, weak: bool = False) -> list[jax.Array]:
     aval = core.ShapedArray(shape, dtype, weak_type=weak)
-    return cast("list[jax.Array]", _primitive().bind(aval=aval, count=count))
+    return cast("list[jax.Array]", _primitive().bind(aval=aval, count=count, label=None))
+
+
+def labelled(label: Any, aval: Any, *, weak: bool = False) -> jax.Array:
+    """Return what stands for a value of a type, in an equation that can be found again by its label."""
+    if weak:
+        aval = core.ShapedArray(aval.shape, aval.dtype, weak_type=True)
+    return cast("jax.Array", _primitive().bind(aval=aval, count=1, label=label)[0])
+
+
+def label_of(equation: Any) -> Any:
+    """Return the label of an equation of `labelled`; None for all others."""
+    return equation.params["label"] if equation.primitive is _primitive() else None
 
 
 def placeholder(shape: Any, dtype: Any, *, weak: bool = False) -> jax.Array:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any
+from typing import Any, cast
 
 from jaxscope._core.base import compat
 from jaxscope._core.base.sites import Site, here
@@ -11,7 +11,6 @@ from jaxscope._core.drawing.keys import words_for
 from jaxscope._core.passes import collecting, refusals
 from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.books import Books
-from jaxscope._core.passes.border import OPEN
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.traces import Traces, retire_neutral
@@ -87,24 +86,15 @@ class Pass:
             request: What is asked for.
             site: Where, if the user's line is not on the stack.
         """
-        value = self.get(name, request, site)
         border = self.around.border
-        if border.listens:
-            border.asked(name, request, value, site or here())
-        return value
-
-    def get(self, name: str, request: Request, site: Site | None) -> Any:
-        """Return what `ask` returns, before anybody is told."""
         if request.getter is None:
-            return self.answer(name, request, site)
-        border = self.around.border
-        site = site or here()
-        if border is OPEN:
-            return self._ask_through(request.getter, name, request, site)
-        with self.during(lambda around: around._replace(border=border.in_getter())):
-            return self._ask_through(request.getter, name, request, site)
+            value = self.answer(name, request, site)
+        else:
+            place = site = site or here()
+            value = border.through(lambda: self._ask_through(name, request, place))
+        return border.asked(name, request, value, site or here()) if border.listens else value
 
-    def _ask_through(self, getter: Callable[..., Any], name: str, request: Request, site: Site) -> Any:
+    def _ask_through(self, name: str, request: Request, site: Site) -> Any:
         """Return what a custom getter returns for a request, by its full name (R38)."""
         passed_on: dict[str, None] = {}
 
@@ -117,9 +107,8 @@ class Pass:
         names = self.scopes.names
         path, names.path = names.path, ""  # R56
         try:
-            value = getter(
-                NextGetter(answer, lambda: self.scopes.current._options.reuse), **request.arguments(name)
-            )
+            innermost = NextGetter(answer, lambda: self.scopes.current._options.reuse)
+            value = cast("Callable[..., Any]", request.getter)(innermost, **request.arguments(name))
         finally:
             names.path = path
         self.traces.look()
@@ -317,8 +306,7 @@ class Pass:
             given: The object that the key to fold them into was given as.
             scope: The full name of the scope.
         """
-        self.around.border.took(given, scope)
-        return words_for(scope), self.books.take(given, scope)
+        return self.around.border.took(given, scope, (words_for(scope), self.books.take(given, scope)))
 
     # --- what surrounds a request --------------------------------------------------------------
 
