@@ -126,7 +126,23 @@ def repeats_a_call(stop: Any) -> bool:
 
     It does so in derivative rules, and in the loops that `jax.disable_jit` runs in Python.
     """
-    return in_derivative_rule(stop) or (bool(cast(Any, jax.config).jax_disable_jit) and loops_open(stop) > 0)
+    config = cast(Any, jax.config)
+    return (
+        in_derivative_rule(stop)
+        or (bool(config.jax_disable_jit) and loops_open(stop) > 0)
+        or looks_for_nans(stop)
+    )
+
+
+def looks_for_nans(stop: Any) -> bool:
+    """Tell whether JAX runs a jitted function again here, to find the operation that made a NaN or an Inf."""
+    config = cast(Any, jax.config)
+    if not (config.jax_debug_nans or config.jax_debug_infs):
+        return False
+    return any(
+        code.co_name == "maybe_recursive_nan_check" and code.co_filename.startswith(JAX_FOLDER)
+        for code in _codes(stop)
+    )
 
 
 def loops_open(stop: Any) -> int:

@@ -166,6 +166,11 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
                 at=here(),
                 fix="open the scope by name: the rule repeats a call whose number is not known here",
             )
+        if compat.looks_for_nans(Pass.run.__code__):
+            raise FloatingPointError(
+                f"a NaN or an Inf came out of a jitted function that opens default_name={default!r}, at {here()}; "
+                "to find the operation, open the scope by name, or run under jax.disable_jit()"
+            )
         return run.scopes.free_name(default)
 
     def _check_options(self, name: str) -> None:
