@@ -63,7 +63,8 @@ def multi_head_attention(
             `[batch, heads, time, length]`. With a cache, `[batch, time]` for the new positions.
         bias: Numbers added to the logits, of a shape that is broadcast to `[batch, heads, time, length]`.
         rotary: The base of rotary positions, such as 10000.0; None for no rotary positions.
-        positions: `[time]` or `[batch, time]`: whole numbers for these; None to count, on from the cache.
+        positions: `[time]` or `[batch, time]`: whole numbers for these; None to count, on from the cache. A
+            memory counts by itself.
         cache_size: How many positions the cache has; None for no cache. Past its end results are NaN.
         scale: The factor of the logits; None for `1 / sqrt(head_size)`.
         implementation: As of `jax.nn.dot_product_attention`: "cudnn" for the fused one of Nvidia's GPUs.
@@ -84,7 +85,7 @@ def multi_head_attention(
 
     Raises:
         InvalidShapeError: An input has another rank, or sizes do not divide.
-        ValueError: A cache is asked for together with a memory.
+        ValueError: A cache is asked for together with a memory, or positions without rotary ones.
         StateError: There is a cache, and `apply` was called instead of `apply_with_state`.
 
     Source:
@@ -105,6 +106,8 @@ def multi_head_attention(
     """
     if memory is not None and cache_size is not None:
         raise ValueError("a cache is for the inputs' own keys and values; pass memory or cache_size")
+    if positions is not None and rotary is None:
+        raise ValueError("positions are for rotary positions alone; pass rotary=10000.0 with them")
     kv_heads = num_heads if kv_heads is None else kv_heads
     with LayerCall("multi_head_attention", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
         x = call.inputs
@@ -130,9 +133,9 @@ def multi_head_attention(
         cache = None if cache_size is None else Cache(call, cache_size)
         if rotary is not None:
             begin = 0 if cache is None else cache.begin
-            counted = begin + jnp.arange(y.shape[1]) if positions is None else jnp.asarray(positions)
-            q = rotate(q, counted if memory is None else jnp.arange(x.shape[1]), rotary)
-            k = rotate(k, counted, rotary)
+            at = begin + jnp.arange(x.shape[1]) if positions is None else jnp.asarray(positions)
+            q = rotate(q, at, rotary)
+            k = rotate(k, at if memory is None else jnp.arange(y.shape[1]), rotary)
         seen = None if mask is None else jnp.asarray(mask, bool)
         if cache is not None:
             k, v, seen = cache.append(k, v, seen)

@@ -186,7 +186,7 @@ def _over_names(x: jax.Array, axis_name: Any) -> jax.Array:
 
 
 def _size(axis_name: Any) -> int:
-    return 1 if axis_name is None else lax.psum(1, axis_name)
+    return 1 if axis_name is None else lax.axis_size(axis_name)
 
 
 def _step(name: str, stored: jax.Array, target: jax.Array, momentum: float, collection: str | None) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 import jaxscope as js
@@ -20,7 +21,7 @@ class Cache:
     def __init__(self, call: LayerCall, size: int) -> None:
         self._call = call
         self._size = size
-        _, self.begin = call.state("cache_index", [], js.initializers.zeros, jnp.int32)
+        _, self.begin = call.state("cache_index", [], js.initializers.zeros, jnp.int32, js.no_regularizer)
         self._end = self.begin + call.inputs.shape[1]
 
     def append(
@@ -52,16 +53,17 @@ class Cache:
         there = self._keep("cached_mask", new)
         js.set_variable("cache_index", self._end)
         at = self.begin + jnp.arange(time)
-        seen = jnp.arange(self._size) <= at[:, None]
-        return keys.astype(k.dtype), values.astype(v.dtype), (seen & there[:, None, :])[:, None]
+        seen = jnp.arange(self._size)[None, :] <= at[:, None]
+        seen = seen[None, None] & there[:, None, None, :]
+        return keys.astype(k.dtype), values.astype(v.dtype), seen
 
     def or_nan(self, outputs: jax.Array) -> jax.Array:
         """Return what was gathered, or NaN where the cache was too small: the write went elsewhere then."""
-        return jnp.where(self._end > self._size, jnp.array(jnp.nan, outputs.dtype), outputs)
+        return jnp.where(self._end > self._size, np.array(np.nan, outputs.dtype), outputs)
 
     def _keep(self, name: str, new: jax.Array) -> jax.Array:
         shape = [new.shape[0], self._size, *new.shape[2:]]
-        _, old = self._call.state(name, shape, js.initializers.zeros, new.dtype)
+        _, old = self._call.state(name, shape, js.initializers.zeros, new.dtype, js.no_regularizer)
         start: list[Any] = [0, self.begin, *[0] * (new.ndim - 2)]
         whole = lax.dynamic_update_slice(old, lax.stop_gradient(new).astype(old.dtype), start)
         js.set_variable(name, whole)

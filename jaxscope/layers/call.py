@@ -87,7 +87,12 @@ class LayerCall:
         )
 
     def state(
-        self, name: str, shape: Sequence[int], initializer: Any, dtype: Any = None
+        self,
+        name: str,
+        shape: Sequence[int],
+        initializer: Any,
+        dtype: Any = None,
+        regularizer: Regularizer = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Return a variable that is not trained, twice: as the scope's getters give it, and as it is stored.
 
@@ -97,7 +102,7 @@ class LayerCall:
         dtype = self.dtype if dtype is None else dtype
         outer: Any = self.scope.custom_getter
         if outer is None:
-            value = js.get_variable(name, shape, dtype, initializer, trainable=False)
+            value = js.get_variable(name, shape, dtype, initializer, regularizer, False)
             return value, value
         stored: dict[str, Any] = {}
 
@@ -109,7 +114,7 @@ class LayerCall:
         self.scope.set_custom_getter(note)
         try:
             with js.variable_scope("", custom_getter=outer):
-                value = js.get_variable(name, shape, dtype, initializer, trainable=False)
+                value = js.get_variable(name, shape, dtype, initializer, regularizer, False)
         finally:
             self.scope.set_custom_getter(outer)
         return value, stored.get(name, value)
@@ -157,6 +162,11 @@ def promote(*arrays: jax.Array | None) -> list[Any]:
     with jax.numpy_dtype_promotion("standard"):
         common = jnp.result_type(*dtypes)
     return [None if array is None else array.astype(common) for array in arrays]
+
+
+def with_rank_of(array: jax.Array, x: jax.Array) -> jax.Array:
+    """Return an array with as many axes as x, ones in front: users may have made JAX refuse to add them."""
+    return array.reshape((1,) * (x.ndim - array.ndim) + array.shape)
 
 
 def at_least_float32(array: jax.Array) -> jax.Array:

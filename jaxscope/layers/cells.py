@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, LayerCall, promote
+from jaxscope.layers.call import Activation, LayerCall, promote, with_rank_of
 
 #: What a step is: (input, state) to (output, next state).
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -336,6 +336,7 @@ def _lstm_step(
     z, c, *peepholes = promote(_linear(joined, kernel, bias), c, *peepholes)
     i, j, f, o = jnp.split(z, 4, -1)
     f = f + forget_bias
+    peepholes = [with_rank_of(peephole, c) for peephole in peepholes]
     if use_peepholes:
         f, i = f + peepholes[0] * c, i + peepholes[1] * c
     c = sigmoid(f) * c + sigmoid(i) * act(j)
@@ -355,7 +356,8 @@ def _lstm_step(
 
 def _linear(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     x, kernel, bias = promote(x, kernel, bias)
-    return x @ kernel + bias
+    outputs = x @ kernel
+    return outputs + with_rank_of(bias, outputs)
 
 
 def _join(call: LayerCall, h: ArrayLike, units: int) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer, promote
+from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer, promote, with_rank_of
 
 
 def dense(
@@ -78,4 +78,6 @@ def dense(
             bias = call.variable("bias", [units], bias_initializer, bias_regularizer, bias_constraint)
         x, kernel, bias = promote(call.inputs, kernel, bias)
         outputs = x @ kernel
-        return call.finish(outputs if bias is None else outputs + bias, activation, activity_regularizer)
+        if bias is not None:
+            outputs = outputs + with_rank_of(bias, outputs)
+        return call.finish(outputs, activation, activity_regularizer)

@@ -219,7 +219,7 @@ def _counts_and_order(
         lengths = jnp.asarray(lengths)
         if lengths.shape != (batch,):
             raise call.wrong_shape(f"has lengths of shape {list(lengths.shape)}", f"pass {batch} lengths")
-        lengths = lengths.astype(at.dtype)
+        lengths = lengths.astype(at.dtype)[None, :]
         counts = at < lengths if counts is None else counts & (at < lengths)
     if not reverse:
         return counts, lambda array: array

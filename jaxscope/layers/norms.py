@@ -9,7 +9,15 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer, at_least_float32, promote
+from jaxscope.layers.call import (
+    Activation,
+    Constraint,
+    LayerCall,
+    Regularizer,
+    at_least_float32,
+    promote,
+    with_rank_of,
+)
 from jaxscope.layers.windows import channels_last
 
 
@@ -292,12 +300,14 @@ def _affine(
     gamma = None if gamma_is is None else call.variable("gamma", shape, *gamma_is)
     x, beta, gamma = promote(x, beta, gamma)
     if gamma is not None:
-        x = x * (gamma if axis is None else _along(gamma, x, axis))
+        x = x * _along(gamma, x, axis)
     if beta is not None:
-        x = x + (beta if axis is None else _along(beta, x, axis))
+        x = x + _along(beta, x, axis)
     return x.astype(call.inputs.dtype)
 
 
-def _along(vector: jax.Array, x: jax.Array, axis: int) -> jax.Array:
-    """Return a vector in a shape that is broadcast along one axis of x."""
-    return vector.reshape([-1 if at == axis % x.ndim else 1 for at in range(x.ndim)])
+def _along(array: jax.Array, x: jax.Array, axis: int | None) -> jax.Array:
+    """Return a vector in a shape that is broadcast along one axis of x; None means the last ones of both."""
+    if axis is None:
+        return with_rank_of(array, x)
+    return array.reshape([-1 if at == axis % x.ndim else 1 for at in range(x.ndim)])

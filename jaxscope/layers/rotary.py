@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxscope.layers.call import at_least_float32
+from jaxscope.layers.call import at_least_float32, with_rank_of
 
 
 def rotate(x: jax.Array, positions: jax.Array, base: float) -> jax.Array:
@@ -29,10 +29,10 @@ def rotate(x: jax.Array, positions: jax.Array, base: float) -> jax.Array:
     """
     half = x.shape[-1] // 2
     rates = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    angles = positions.astype(jnp.float32)[..., None, None] * rates  # [..., time, 1, half]
-    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    at = positions.astype(jnp.float32)[..., None, None]  # [..., time, 1, 1]
+    angles = with_rank_of(at * with_rank_of(rates, at), x)
     wide = at_least_float32(x)
-    cos, sin = cos.astype(wide.dtype), sin.astype(wide.dtype)
+    cos, sin = jnp.cos(angles).astype(wide.dtype), jnp.sin(angles).astype(wide.dtype)
     first, second = wide[..., :half], wide[..., half:]
     turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], -1)
     return turned.astype(x.dtype)

@@ -132,4 +132,5 @@ class Windows(NamedTuple):
         """Return outputs with a bias for each channel, if there is one."""
         if bias is None:
             return outputs
-        return outputs + (bias if self.last else bias.reshape(-1, *(1,) * len(self.size)))
+        ones = (1,) * len(self.size)
+        return outputs + bias.reshape((1, *ones, -1) if self.last else (1, -1, *ones))

@@ -38,6 +38,9 @@ class Initial(NamedTuple):
 class Everything(dict[str, Any]):
     """Variables of every name, for programs that end in an error and so have none of their own."""
 
+    __hash__ = object.__hash__  # pyright: ignore - as an argument of a staged call
+    __eq__ = object.__eq__
+
     def __missing__(self, name: str) -> Any:
         return np.full(3, 0.5, np.float32)
 

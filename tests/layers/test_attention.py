@@ -199,7 +199,21 @@ def test_shapes_that_cannot_work(options, says):
     assert caught.value.fix
 
 
-def test_cache_of_a_memory():
-    """A cache is for the inputs' own keys."""
+def test_arguments_that_exclude_each_other():
+    """A cache is for the inputs' own keys, and positions are for rotary ones."""
     with pytest.raises(ValueError, match="memory or cache_size"):
         attention(cache_size=8, memory=X).spec(X)
+    with pytest.raises(ValueError, match="pass rotary"):
+        attention(positions=np.arange(6)).spec(X)
+
+
+def test_cache_is_no_weight():
+    """A scope's regularizer has nothing to say about the cache."""
+
+    @js.transform
+    def net(x):
+        with js.variable_scope("", regularizer=js.regularizers.l2(1.0)):
+            layers.multi_head_attention(x, 2, cache_size=6, use_bias=False)
+        return len(js.get_collection(js.GraphKeys.REGULARIZATION_LOSSES))
+
+    assert net.apply_with_state(net.init(KEY, X), X)[0] == 4

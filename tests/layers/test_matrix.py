@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import jaxscope as js
+from jaxscope import layers
 from tests.layers.at_once import at_once
-from tests.layers.configurations import CONFIGURATIONS, example
+from tests.layers.configurations import CONFIGURATIONS, IMAGES, LINES, ROWS, example
 
 LAYERS = pytest.mark.parametrize("name", CONFIGURATIONS)
 
@@ -58,8 +59,8 @@ def plain(block):
     return block
 
 
-# What a transform makes of a block, and what does the same by hand. Gradients are compared where the transform
-# has a say in them; to compile them takes most of the time.
+# What a transform makes of a block, and what does the same by hand. Gradients are compared where it
+# has a say in them, since to compile them takes most of the time.
 TRANSFORMS = {
     "jax.jit": (jax.jit, plain, False),
     "jax.checkpoint": (jax.checkpoint, plain, True),
@@ -181,3 +182,27 @@ def test_numpy_input(name):
         return jax.make_jaxpr(net.apply)(variables(name, plain))
 
     assert str(program(x)) == str(program(jnp.asarray(x)))
+
+
+MORE = {
+    "cache": (
+        lambda x: layers.multi_head_attention(x, 2, cache_size=8, rotary=1e4, mask=np.ones((2, 5), bool)),
+        LINES,
+    ),
+    "training": (lambda x: layers.batch_normalization(x, axis=[1, 2], training=True), IMAGES),
+    "contrib": (lambda x: layers.contrib.bias_add(layers.contrib.unit_norm(x, 1)), ROWS),
+    "peepholes": (
+        lambda x: layers.rnn(
+            layers.LSTMCell(4, use_peepholes=True), x, np.ones(2, int), reverse=True, dtype="float32"
+        ),
+        LINES,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*CONFIGURATIONS, *MORE])
+def test_rank_promotion(name):
+    """No layer leaves it to JAX to add axes, which users may have turned into an error."""
+    block, shape = (CONFIGURATIONS | MORE)[name]
+    with jax.numpy_rank_promotion("raise"):
+        js.transform(block).spec(example(shape))

@@ -41,8 +41,11 @@ class Anything(Mapping[str, Any]):
         return 0
 
 
-def comes_to(program: random_programs.Program, *, wrapped: bool) -> dict[str, Any]:
-    """Return what a program comes to: one thing after another, as a user would ask for it."""
+def comes_to(program: random_programs.Program, *, wrapped: bool, eagerly: bool) -> dict[str, Any]:
+    """Return what a program comes to: one thing after another, as a user would ask for it.
+
+    Outside of jit only where that is asked for: it compiles each operation.
+    """
     world = random_programs.World(program, wrapped=wrapped)
     net = js.transform(world.main)
 
@@ -70,12 +73,14 @@ def comes_to(program: random_programs.Program, *, wrapped: bool) -> dict[str, An
         gradients = jax.value_and_grad(loss, argnums=(0, 1))(values, x)
         return gradients, jax.value_and_grad(jax.jit(loss), argnums=(0, 1))(values, x)
 
-    found["jit"] = _try(lambda: jax.jit(staged)(values, X))
+    found["jit"] = _try(lambda: jax.jit(staged, compiler_options=two_worlds.UNOPTIMIZED)(values, X))
+    found["spec again"] = _facts(net)
+    if not eagerly:
+        return found
     found["apply"] = _try(lambda: net.apply(values, X))
     found["apply, other values"] = _try(lambda: net.apply(changed, X + 1))
     if not isinstance(found["spec elsewhere"], Failure) and set(found["spec elsewhere"]) == set(moved):
         found["apply elsewhere"] = _try(lambda: other.apply(moved, X))
-    found["spec again"] = _facts(net)
     return found
 
 
@@ -106,12 +111,12 @@ def _examples(usual: int) -> settings:
     )
 
 
-@_examples(100)
-@given(program=random_programs.programs())
-def test_wrappers_change_nothing(program: random_programs.Program):
+@_examples(80)
+@given(program=random_programs.programs(), one_of_four=st.integers(0, 3))
+def test_wrappers_change_nothing(program: random_programs.Program, one_of_four: int):
     """Names, initial bits, values, gradients and errors are those of the bare program."""
-    bare = comes_to(program, wrapped=False)
-    got = comes_to(program, wrapped=True)
+    bare = comes_to(program, wrapped=False, eagerly=one_of_four == 3)
+    got = comes_to(program, wrapped=True, eagerly=one_of_four == 3)
     for mode, expected in bare.items():
         if isinstance(got[mode], Failure) and any(said in got[mode].code for said in REFUSED_BY_JAX):
             return  # in a program with `shard_map`: see below
@@ -119,7 +124,7 @@ def test_wrappers_change_nothing(program: random_programs.Program):
             pytest.fail(f"{mode}: {difference}\n{_listing(program)}", pytrace=False)
 
 
-@_examples(80)
+@_examples(70)
 @given(program=random_blocks.programs(), one_of_four=st.integers(0, 3), stacked=st.booleans())
 def test_blocks_mean_loops(program: random_blocks.Program, one_of_four: int, *, stacked: bool):
     """With blocks in the place of loops, a program comes to what it comes to with the loops."""

@@ -95,8 +95,19 @@ def _trace_context(run: Pass) -> Hashable:
     return context
 
 
-def placeholders(recipe: Recipe, *leading: int) -> Any:
-    """Return what stands for the result of a block, with further leading axes."""
-    return recipe.returned(
-        [placeholder((*leading, *aval.shape), aval.dtype, weak=aval.weak_type) for aval in recipe.result]
-    )
+def placeholders(recipe: Recipe, result: int | None = None, writes: int | None = None) -> tuple[Any, Any]:
+    """Return what stands for the result of a block, and for what it sets.
+
+    Args:
+        recipe: The block's.
+        result: The size of a leading axis of the results, or None for none.
+        writes: Likewise, of what it sets.
+    """
+
+    def stand_in(aval: Any, size: int | None) -> Any:
+        leading = () if size is None else (size,)
+        return placeholder((*leading, *aval.shape), aval.dtype, weak=aval.weak_type)
+
+    arrays = [stand_in(aval, result) for aval in recipe.result]
+    written = {name: stand_in(aval, writes) for name, aval in recipe.writes.items()}
+    return recipe.returned(arrays), written

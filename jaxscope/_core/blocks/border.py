@@ -84,7 +84,6 @@ class Noting(Border):
 
     Args:
         run: The pass.
-        root: The scope that the block runs in.
         floor: How many scopes were entered before those that are the block's own.
 
     Attributes:
@@ -97,7 +96,7 @@ class Noting(Border):
 
     listens = True
 
-    def __init__(self, run: Pass, root: VariableScope, floor: int) -> None:
+    def __init__(self, run: Pass, floor: int) -> None:
         self.events: list[Asked | Took] = []
         self.plain: dict[str, Entry] = {}
         self.values: dict[str, Any] = {}
@@ -105,7 +104,6 @@ class Noting(Border):
         self.refusals = False
         self._touched: set[str] = set()  # what getters have set
         self._run = run
-        self._root = root
         self._floor = floor
         self._counts: dict[str, int] = {}
         self._trace: Any = None
@@ -177,8 +175,7 @@ class Noting(Border):
         raise CannotLiftError(what, here())
 
     def enters(self, scope: VariableScope) -> None:
-        if scope is not self._root:
-            self.sets(scope)
+        self.sets(scope)
 
     def sets(self, scope: VariableScope) -> None:
         if scope._serial <= self._floor or scope._owner() is not self._run:

@@ -40,8 +40,9 @@ class Ensemble(Layers[P, R]):
         if prepared is None:
             return self._one_after_the_other(kept, arrays)
         if run.abstract:
-            prepared.write(run, dict.fromkeys(prepared.recipe.writes))
-            return cast(R, placeholders(prepared.recipe, self._length))
+            result, writes = placeholders(prepared.recipe, self._length, self._length)
+            prepared.write(run, writes)
+            return cast(R, result)
         members = jax.vmap(prepared.compute, in_axes=(0, self._in_axes), axis_size=self._length)
         with prepared.outside(run, self._name):
             result, writes = members(prepared.xs, arrays)

@@ -37,7 +37,7 @@ class Jitted(Generic[P, R]):
             return self._function(*args, **kwargs)
         recipe, answers = found
         if run.abstract:
-            result, writes = placeholders(recipe), dict.fromkeys(recipe.writes)
+            result, writes = placeholders(recipe)
         else:
             if recipe.program is None:
                 recipe.program = self._program(recipe)

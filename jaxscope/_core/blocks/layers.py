@@ -196,10 +196,10 @@ class Prepared:
             yield
 
     def write(self, run: Pass, writes: dict[str, Any]) -> None:
-        """Set the variables of all layers; None stands for values while recording."""
+        """Set the variables of all layers."""
         for name, values in writes.items():
             if self._group is not None:
                 run.set(self._group.stacked(name), values)
                 continue
             for index, entries in enumerate(self._entries):
-                run.set(entries[name], None if values is None else values[index])
+                run.set(entries[name], values[index])

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Took
 from jaxscope._core.blocks.program import BlockProgram
+from jaxscope._core.model.random_keys import check_taking
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.running import Pass
 
@@ -34,7 +36,7 @@ class Recipe:
         events: The requests and the keys taken, in order.
         result: The types of what it returns, as the arrays of a `Result`.
         prefix: What the names in its scope began with where it was recorded.
-        writes: The variables that it sets, by relative name.
+        writes: The types of the variables that it sets, by relative name.
         numbers: Whether it asks for default names.
         before: The scopes below its own that were entered before, by relative name.
         program: The jitted block, where it is called by `js.jit`.
@@ -54,7 +56,7 @@ class Recipe:
         self.prefix = root._prefix
         self._name = root._name
         self._space = scopes.names.path
-        border = Noting(run, root, floor)
+        border = Noting(run, floor)
         below = scopes.counts.entered_below(root._name)
         self.before = tuple(path.removeprefix(root._prefix) for path in below)
         mark, numbered = run.mark(), scopes.numbers
@@ -86,11 +88,13 @@ class Recipe:
             raise CannotLiftError("an error that it has caught", here(), loop=True)
         self._entries = border.plain
         self._rest = rest[-1]
-        self.writes = tuple(name.removeprefix(self.prefix) for name in border.writes)
-        self.result = closed.out_avals[: len(closed.out_avals) - len(self.writes)]
+        cut = len(closed.out_avals) - len(border.writes)
+        self.result = closed.out_avals[:cut]
+        names = [name.removeprefix(self.prefix) for name in border.writes]
+        self.writes = dict(zip(names, closed.out_avals[cut:], strict=True))
         self._program = BlockProgram(closed)
         stream = run.around.stream
-        self.events = [_placed(event, stream, arguments) for event in border.events]
+        self.events = [_placed(event, stream, arguments, closed.consts) for event in border.events]
 
     # --- what it asks for ----------------------------------------------------------------------
 
@@ -102,7 +106,7 @@ class Recipe:
     @property
     def takes_shared_keys(self) -> bool:
         """Whether it takes keys from the stream that is open around it."""
-        return any(isinstance(event, Took) and event.given == "stream" for event in self.events)
+        return any(isinstance(event, Took) and event.given is STREAM for event in self.events)
 
     @property
     def plain(self) -> bool:
@@ -156,11 +160,12 @@ class Recipe:
         self, event: Took, run: Pass, prefix: str, arguments: list[Any], inside: dict[Any, object]
     ) -> tuple[Any, Any]:
         given: Any = event.given
-        if given == "stream":
+        if given is STREAM:
+            check_taking(run, run.around.stream)
             given = run.around.stream.given
-        elif isinstance(given, int) and arguments[given] is not None:
-            given = arguments[given]
-        else:
+        elif isinstance(given, _Argument) and arguments[given.at] is not None:
+            given = arguments[given.at]
+        elif isinstance(given, _Argument | _Inside):
             given = inside.setdefault(given, object())
         scope = event.scope.removeprefix(self.prefix) if event.scope != self._name else ""
         return run.key_parts(given, (prefix + scope).removesuffix("/"))
@@ -206,14 +211,35 @@ class Recipe:
         return self._rest.join(arrays)[0]
 
 
-def _placed(event: Asked | Took, stream: Any, arguments: list[Any]) -> Asked | Took:
-    """Return an event that says where the given key of it comes from, without keeping that."""
+#: Stands for the key of the stream that is open around the block.
+STREAM: Any = object()
+
+
+class _Argument(NamedTuple):
+    """Stands for a key that is one of the block's arguments."""
+
+    at: int
+
+
+class _Inside(NamedTuple):
+    """Stands for a key that the block makes, by its number."""
+
+    number: int
+
+
+def _placed(event: Asked | Took, stream: Any, arguments: list[Any], closed_over: list[Any]) -> Asked | Took:
+    """Return an event that says where the given key of it comes from, and keeps nothing of the block's trace."""
     if isinstance(event, Asked):
         return event
-    if stream is not None and event.given is stream.given:
-        return event._replace(given="stream")
-    places = [at for at, argument in enumerate(arguments) if argument is event.given]
-    return event._replace(given=places[0] if places else (id(event.given),))
+    given = event.given
+    if stream is not None and given is stream.given:
+        return event._replace(given=STREAM)
+    for at, argument in enumerate(arguments):
+        if argument is given:
+            return event._replace(given=_Argument(at))
+    if not isinstance(given, Tracer) or any(given is one for one in closed_over):
+        return event  # from outside
+    return event._replace(given=_Inside(id(given)))
 
 
 def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:

@@ -62,9 +62,9 @@ class Scanned(Layers[P, R]):
             return cast(R, x)
         recipe = prepared.recipe
         if run.abstract:
-            result = placeholders(recipe)
+            result, writes = placeholders(recipe, None, self._length)
             _check_carry(result, x)
-            prepared.write(run, dict.fromkeys(recipe.writes))
+            prepared.write(run, writes)
             return cast(R, result)
         _check_carry(recipe.returned(recipe.result), x)
         x, writes = self._scan(run, prepared, jax.tree.leaves(x), call.arrays)

@@ -99,12 +99,12 @@ def next_key() -> jax.Array:
             scope=run.describe_scope(),
             fix="open a stream around the call: with js.random_keys(key): ..., where key is an argument",
         )
-    _check_taking(run, stream)
+    check_taking(run, stream)
     words, count = run.key_parts(stream.given, run.scopes.current._name)
     return cast(jax.Array, jax.random.fold_in(fold(stream.key, words), count))
 
 
-def _check_taking(run: Pass, stream: Stream) -> None:
+def check_taking(run: Pass, stream: Stream) -> None:
     """Raise `KeyStreamError` where JAX runs a body more than once, on the same key each time."""
     if compat.loops_open(Pass.run.__code__) > stream.loops:
         raise KeyStreamError(

@@ -282,6 +282,7 @@ class Pass:
                 again=here(),
                 fix="make it with trainable=False, or change it outside: variables.replace({...})",
             )
+        self.traces.look()
         self.around.border.write(self, entry, value)
         self.books.changed()
 

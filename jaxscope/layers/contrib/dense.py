@@ -7,7 +7,7 @@ import jax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, LayerCall, Regularizer, promote
+from jaxscope.layers.call import Activation, LayerCall, Regularizer, promote, with_rank_of
 from jaxscope.layers.contrib.scope import Collections, Normalizer, finish, model_scope
 from jaxscope.layers.dense_layer import dense
 from jaxscope.layers.embedding_table import embedding
@@ -117,7 +117,7 @@ def bias_add(
     ):
         biases = call.variable("bias", call.inputs.shape[-1:], initializer, regularizer)
         x, biases = promote(call.inputs, biases)
-        return finish(x + biases, None, None, activation_fn, outputs_collections)
+        return finish(x + with_rank_of(biases, x), None, None, activation_fn, outputs_collections)
 
 
 def embed_sequence(
