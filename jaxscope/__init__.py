@@ -30,7 +30,7 @@ from jaxscope._core.variables.tree import Variables
 from jaxscope.regularizers import no_regularizer
 
 if TYPE_CHECKING:
-    from jaxscope import testing
+    from jaxscope import layers, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
@@ -59,6 +59,7 @@ __all__ = [
     "global_variables",
     "initializers",
     "jit",
+    "layers",
     "lift",
     "local_variables",
     "make_template",
@@ -83,6 +84,7 @@ __all__ = [
 _LATER = {
     "ensemble": "_core.blocks.ensemble",
     "jit": "_core.blocks.jit",
+    "layers": "layers",
     "lift": "_core.blocks.lift",
     "observe": "_core.model.observe",
     "scan_layers": "_core.blocks.scan_layers",

@@ -22,11 +22,11 @@ class NextGetter:
         reuse: Returns the reuse of the scope that is open.
     """
 
-    __slots__ = ("_reuse", "_then")
+    __slots__ = ("_then", "reuse")
 
     def __init__(self, then: Getter, reuse: Callable[[], Reuse]) -> None:
         self._then = then
-        self._reuse = reuse
+        self.reuse = reuse
 
     def __call__(
         self,
@@ -46,7 +46,7 @@ class NextGetter:
         if not names.is_valid(name):
             raise names.invalid(name, "variable", here())
         if reuse is _LEFT_OUT:
-            reuse = self._reuse()
+            reuse = self.reuse()
         else:
             check_reuse(reuse, name)
         return self._then(
@@ -62,17 +62,15 @@ class NextGetter:
             constraint=constraint,
         )
 
-    def behind(self, outer: Getter) -> "NextGetter":
-        """Return what a getter inside of `outer` receives."""
-        return NextGetter(lambda **passed: outer(self, **passed), self._reuse)
-
 
 def compose(inner: Getter, outer: Getter | None) -> Getter:
     """Return the getter that runs `inner` first, with `outer` as what it passes on to (R38)."""
     if outer is None:
         return inner
 
-    def composed(getter: NextGetter, **kwargs: Any) -> Any:
-        return inner(getter.behind(outer), **kwargs)
+    def composed(getter: Getter, **kwargs: Any) -> Any:
+        # Called by hand, it may be given any function, which knows no scope.
+        reuse = getter.reuse if isinstance(getter, NextGetter) else lambda: kwargs["reuse"]
+        return inner(NextGetter(lambda **passed: outer(getter, **passed), reuse), **kwargs)
 
     return composed

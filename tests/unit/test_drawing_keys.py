@@ -1,4 +1,4 @@
-"""Keys from names."""
+"""Keys from names: what a name is folded in as, and what is no key."""
 
 import hashlib
 
