@@ -1,47 +1,86 @@
-"""Staging: an eager call with inner jitted functions is jitted whole, once for each kind of call."""
+"""Calls: the arguments of a call, taken apart into arrays and the rest; and what it returned, likewise."""
 
+import enum
 from collections.abc import Hashable
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxscope._core.base.sameness import kind_of_value
+from jaxscope._core.base.sameness import Look, UnknownError
 
 
-def is_array(leaf: Any) -> bool:
-    """Tell whether a leaf is an array (or stands for one); all others stay Python values."""
+def is_array(leaf: Any, *, structs: bool = True) -> bool:
+    """Tell whether a leaf is an array (or a reference to one, or stands for one); others stay Python values.
+
+    Args:
+        leaf: Anything.
+        structs: Whether a `jax.ShapeDtypeStruct` stands for an array.
+    """
     if isinstance(leaf, (np.ndarray, np.generic)):
         return leaf.dtype.kind not in "OSUMm"  # of objects, texts and dates JAX has no arrays
-    return isinstance(leaf, (jax.Array, jax.ShapeDtypeStruct))
+    return isinstance(leaf, (jax.Array, jax.Ref)) or (structs and isinstance(leaf, jax.ShapeDtypeStruct))
 
 
 class Call:
-    """The arguments of one call, split into arrays and the rest, which is part of what is compiled."""
+    """The arguments of one call, split into arrays and the rest, which is part of what is compiled.
 
-    __slots__ = ("_key", "arrays", "static", "tree")
+    Args:
+        *args: Pytrees.
+        structs: As in `is_array`.
+    """
 
-    def __init__(self, *args: Any) -> None:
+    __slots__ = ("_args", "arrays", "static", "tree")
+
+    def __init__(self, *args: Any, structs: bool = True) -> None:
+        self._args = args
         leaves, self.tree = jax.tree.flatten(args)
-        self.arrays = [leaf for leaf in leaves if is_array(leaf)]
-        self.static = [None if is_array(leaf) else (type(leaf), leaf) for leaf in leaves]
+        self.arrays: list[Any] = []
+        self.static: list[tuple[Any] | None] = []
+        for leaf in leaves:
+            array = is_array(leaf, structs=structs)
+            self.static.append(None if array else (leaf,))
+            if array:
+                self.arrays.append(leaf)
 
-    def key(self) -> Hashable:
-        """Return what the call has in common with all others that one program serves.
+    def see(self, look: Look) -> None:
+        """Add all but the arrays to a look."""
+        look.see_tree(self.tree)
+        known = look.unknown is None
+        for at, kept in enumerate(self.static):
+            if kept is not None:
+                look.see(kept[0])
+                if known and look.unknown is not None:
+                    known = False
+                    look.unknown.place = self.place(at) + look.unknown.place
+
+    def key(self, *others: Any, alive: bool = False) -> Hashable:
+        """Return what the call has in common with all others that are the same but for their arrays.
+
+        Args:
+            *others: What else is to be the same: the function that is called.
+            alive: As in `jaxscope._core.base.sameness.key_of`.
 
         Raises:
-            TypeError: A leaf that is no array has no hash.
+            UnknownError: Of something in the call nothing can be said.
         """
-        key = (self.tree, tuple(kept and _key(*kept) for kept in self.static))
-        hash(key)
-        return key
+        look = Look(alive=alive)
+        for other in others:
+            look.see(other)
+        self.see(look)
+        return look.key()
 
     def kind(self) -> Hashable:
         """Return the key of the call, or None if it has none."""
         try:
             return self.key()
-        except TypeError:
+        except UnknownError:
             return None
+
+    def place(self, at: int) -> str:
+        """Return where a leaf is: `[0][1]['a']`."""
+        paths = jax.tree_util.tree_flatten_with_path(self._args)[0]
+        return jax.tree_util.keystr(paths[at][0])
 
     def without_arrays(self) -> "Call":
         """Return the same call without its arrays, which a program must not keep."""
@@ -53,19 +92,64 @@ class Call:
         """Return the arguments, with other arrays in the places of this call's."""
         following = iter(arrays)
         joined: tuple[Any, ...] = jax.tree.unflatten(
-            self.tree, [next(following) if kept is None else kept[1] for kept in self.static]
+            self.tree, [next(following) if kept is None else kept[0] for kept in self.static]
         )
         return joined
 
 
-def _key(kind: type, leaf: Any) -> Hashable:
-    """Return what leaves that one program serves have in common."""
-    if kind is float or kind is complex:
-        return kind, repr(leaf)  # 0.0 is not -0.0, and nan is nan
-    if cast(Any, kind).__eq__ is object.__eq__ and hasattr(leaf, "__dict__"):
-        # Of an object that is equal only to itself, an attribute may have been set since.
-        return leaf, tuple((name, kind_of_value(value)) for name, value in vars(leaf).items())
-    return kind, leaf
+class Arguments(Call):
+    """The arguments of one call of a function, `(args, kwargs)`, with places as the user writes them.
+
+    Args:
+        bound: The arguments that a method has beforehand: its `self`.
+        args: The others by position.
+        kwargs: Those by name.
+        structs: As in `is_array`.
+    """
+
+    __slots__ = ("_bound",)
+
+    def __init__(
+        self, bound: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], *, structs: bool = True
+    ) -> None:
+        super().__init__((*bound, *args), kwargs, structs=structs)
+        self._bound = len(bound)
+
+    def place(self, at: int) -> str:
+        """Return where a leaf is: `args[1]['a']`, `training`, `self`."""
+        (kind, first, *rest), _ = jax.tree_util.tree_flatten_with_path(self._args)[0][at]
+        return self._name(kind.idx, getattr(first, "idx", None), first) + jax.tree_util.keystr(rest)
+
+    def _name(self, kind: int, at: Any, name: Any) -> str:
+        if kind:
+            return str(getattr(name, "key", name))
+        return "self" if at < self._bound else f"args[{at - self._bound}]"
+
+    def filled(self, arrays: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Return which argument a function changed; None if it changed none of those that are pytrees.
+
+        Args:
+            arrays: What the call was joined with.
+            args: What that gave, after the function ran.
+            kwargs: Likewise.
+        """
+        before_args, before_kwargs = self.join(arrays)
+        for at, (before, after) in enumerate(zip(before_args, args, strict=True)):
+            if not _alike(before, after):
+                return self._name(0, at, None)
+        for name, before in before_kwargs.items():
+            if not _alike(before, kwargs[name]):
+                return self._name(1, None, name)
+        return None
+
+
+def _alike(before: Any, after: Any) -> bool:
+    leaves, tree = jax.tree.flatten(before)
+    others, other = jax.tree.flatten(after)
+    return bool(tree == other) and all(one is two for one, two in zip(leaves, others, strict=True))
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, enum.Enum, type, np.dtype, jax.ShapeDtypeStruct)
 
 
 @jax.tree_util.register_pytree_node_class
@@ -79,9 +163,16 @@ class Result:
     __slots__ = ("arrays", "rest")
 
     def __init__(self, value: Any) -> None:
-        call = Call(value)
+        call = Call(value, structs=False)
         self.arrays: Any = call.arrays
         self.rest = call.without_arrays()
+
+    @property
+    def plain(self) -> bool:
+        """Whether all that is no array surely holds none, and cannot change."""
+        return all(
+            kept is None or kept[0] is None or isinstance(kept[0], _PLAIN) for kept in self.rest.static
+        )
 
     def value(self) -> Any:
         """Return the value again, with the arrays that are here now."""

@@ -8,17 +8,24 @@ import jax
 
 from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sameness import Same, kind_of_callable
+from jaxscope._core.base.wrapper import Made
 from jaxscope._core.blocks.recipe import Recipe
 from jaxscope._core.passes.recording import placeholder
 from jaxscope._core.passes.running import Pass
 
 
-class Block:
+class Block(Made):
     """A function whose requests may be repeated in other scopes, and its recipes in the passes that run."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self._recipes: weakref.WeakKeyDictionary[Pass, dict[Hashable, Recipe]] = weakref.WeakKeyDictionary()
+
+    traces = True
+
+    def made_of(self) -> tuple[Any, ...]:
+        """Return the function."""
+        return (self.function,)
 
     def recipe(self, run: Pass, call: Call, floor: int | None = None) -> Recipe:
         """Return what the block asks for in such a call, in the current scope.

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxscope._core.base.sameness import Recent
+from jaxscope._core.base.recent import Recent
 from jaxscope._core.drawing.tasks import as_array
 from jaxscope._core.initializers.base import (
     Initializer,

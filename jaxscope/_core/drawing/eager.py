@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxscope._core.base.sameness import Recent
+from jaxscope._core.base.recent import Recent
 from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
 from jaxscope._core.drawing.place import put
 from jaxscope._core.drawing.tasks import LARGE, Key, Task, foreign

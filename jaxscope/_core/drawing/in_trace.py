@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import reshard
 
-from jaxscope._core.base.sameness import Recent
+from jaxscope._core.base.recent import Recent
 from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
 from jaxscope._core.drawing.place import freed, of_type
 from jaxscope._core.drawing.tasks import Key, Task, foreign

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec, Sharding, reshard
 
-from jaxscope._core.base.sameness import Recent
+from jaxscope._core.base.recent import Recent
 from jaxscope._core.drawing.tasks import LARGE
 from jaxscope._core.initializers.laws import without_mesh
 from jaxscope.errors import InvalidShapeError

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope._core.base.immutable import Value
-from jaxscope._core.base.sameness import kind_of_callable
+from jaxscope._core.base.sameness import UnknownError, held_by, key_of
 from jaxscope._core.initializers import laws
 from jaxscope._core.initializers.laws import Law
 from jaxscope.errors import InitializerError
@@ -329,8 +329,8 @@ def kind_of(initializer: Any) -> Hashable | None:
         initializer: Any callable.
 
     Returns:
-        The value itself for jaxscope's own; for others see `jaxscope._core.base.sameness`. None if it
-        closes over a traced value: then nothing about it may be kept.
+        The value itself for jaxscope's own; for others see `jaxscope._core.base.sameness`. None if it is
+        unknown whether it, or something that it reads, changes: then nothing about it may be kept.
 
     Example:
         >>> kind_of(jax.nn.initializers.normal(0.02)) == kind_of(jax.nn.initializers.normal(0.02))
@@ -338,7 +338,11 @@ def kind_of(initializer: Any) -> Hashable | None:
     """
     if isinstance(initializer, Initializer):
         return initializer
-    return kind_of_callable(initializer)
+    try:
+        # A program would keep the arrays that it finds in a function.
+        return None if held_by(initializer) else key_of(initializer)
+    except UnknownError:
+        return None
 
 
 def describe(initializer: Any) -> str:

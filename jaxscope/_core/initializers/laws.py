@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import AbstractMesh, Sharding, use_abstract_mesh
 
-from jaxscope._core.base.sameness import Recent
+from jaxscope._core.base.recent import Recent
 from jaxscope._core.initializers.bits import bits
 from jaxscope._core.initializers.quantile import BEYOND_TWO, quantile, times
 

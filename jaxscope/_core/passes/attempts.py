@@ -1,40 +1,72 @@
-"""Attempts: a pass is made and run, until one comes to its end."""
+"""Attempts: a pass is made and called, until one comes to its end."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxscope._core.passes.traces import Restart, neutral_key, retire_neutral
 
-Attempt = Callable[[list[Any], bool], None]
+Run = TypeVar("Run", bound=Any)
+T = TypeVar("T")
 
 
-def finished(attempt: Attempt, passes: list[Any], *, everywhere: bool) -> bool:
-    """Make an attempt at a pass; tell whether it came to its end, or has to run again with what it learned.
+def complete(
+    make: Callable[[bool], Run],
+    call: Callable[[Run], T],
+    *,
+    everywhere: bool = False,
+    again: bool = True,
+) -> tuple[Run, T]:
+    """Make passes and call each, until one comes to its end; return that one and what its call returned.
+
+    A pass that has to start again leaves behind what it wrote into the trace around it. Where that matters,
+    it is called off the record first, in a trace that is dropped.
 
     Args:
-        attempt: Called with `passes`, to which it appends its pass, and `everywhere`.
-        passes: Where the attempt puts its pass.
-        everywhere: Whether the pass is to have the real key everywhere.
+        make: Returns a new pass; called with whether it is to have the real key everywhere.
+        call: Runs a pass, in whatever way.
+        everywhere: Whether the first pass is to have the real key everywhere, as all later ones have.
+        again: Whether to make another pass where the first has to start again.
+
+    Raises:
+        Restart: The pass has to start again, and `again` is false.
     """
-    before = neutral_key()
-    try:
-        attempt(passes, everywhere)
-    except Restart as restart:
-        if not passes or restart.traces is not passes[-1].traces:
-            raise  # another pass's, around this one
-        return False
-    except Exception:
-        if not (passes and passes[-1].traces.aborted):
-            raise
-    if passes[-1].traces.aborted:
-        # The function caught BaseException, and so let a trace finish under the neutral key.
-        retire_neutral()
-        return False
-    # Else a pass inside this one did so.
-    return everywhere or before == neutral_key()
-
-
-def finish(attempt: Attempt, passes: list[Any], *, everywhere: bool = False) -> None:
-    """Make attempts at a pass until one comes to its end; the arguments are those of `finished`."""
-    while not finished(attempt, passes, everywhere=everywhere):
+    __tracebackhide__ = True
+    while True:
+        before = neutral_key()
+        run = make(everywhere)
+        try:
+            result = call(run)
+        except Restart as restart:
+            if restart.traces is not run.traces:
+                raise  # another pass's, around this one
+        except Exception:
+            if not run.traces.aborted:
+                raise
+            retire_neutral()  # the function caught the restart, as below
+        else:
+            if run.traces.aborted:
+                # The function caught BaseException, and so let a trace finish under the neutral key.
+                retire_neutral()
+            elif everywhere or before == neutral_key():  # else a pass inside this one did so
+                return run, result
+        if not again:
+            raise Restart(run.traces)
         everywhere = True
+
+
+def finish(attempt: Callable[[list[Any], bool], None], passes: list[Any]) -> None:
+    """Make attempts at a pass until one comes to its end; each puts its pass into `passes`."""
+    # Until blocks call `complete`.
+
+    class Later:
+        def __init__(self, everywhere: bool) -> None:
+            self.everywhere = everywhere
+            self.before = len(passes)
+
+        @property
+        def traces(self) -> Any:
+            return passes[-1].traces if len(passes) > self.before else Later
+
+        aborted = False
+
+    complete(Later, lambda later: attempt(passes, later.everywhere))

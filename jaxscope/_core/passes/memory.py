@@ -1,30 +1,73 @@
-"""Memory: what the passes of one function have taught; it makes later ones faster, never different."""
+"""Memory: what the passes of one kind of call have taught; it makes later ones faster, never different."""
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
+from jaxscope._core.base.recent import Recent
+
 
 class Memory:
-    """What one transformed function's passes have taught: it makes later passes faster, never different."""
+    """What the passes of one kind of call have taught.
 
-    __slots__ = ("_written", "completed", "made_at", "numbered", "places", "sites")
+    Attributes:
+        places: In which places traces begin that make requests.
+        numbered: Whether there are names that depend on how often scopes were opened.
+        completed: Whether any pass came to its end.
+        made_at: Where the last recording made each variable.
+        compiles: Whether something in the call would be compiled anew each time that it runs eagerly.
+        sites: Whether an error had to say where a variable was made, so that replays note it.
+        eagerly: Why an eager call has to run as it is written, operation by operation; None: it need not.
+    """
+
+    __slots__ = (
+        "_written",
+        "compiles",
+        "completed",
+        "eagerly",
+        "made_at",
+        "numbered",
+        "places",
+        "sites",
+    )
 
     #: Beyond this many places, a function whose scopes have ever new names would fill the memory.
     LIMIT = 100_000
-    #: How many kinds of call are told apart.
-    KINDS = 64
 
     def __init__(self) -> None:
-        self.places: set[tuple[str, int]] = set()  # in which traces begin that make requests
-        self.numbered = False  # whether there are names that depend on how often scopes were opened
-        self.completed = False  # whether any pass came to its end
-        self.made_at: dict[str, Any] = {}  # where the last recording made each variable
-        self.sites = False  # whether an error had to say where a variable was made, so that replays note it
-        self._written: OrderedDict[Hashable, set[str]] = OrderedDict()
+        self.places: set[tuple[str, int]] = set()
+        self.numbered = False
+        self.completed = False
+        self.made_at: dict[str, Any] = {}
+        self.compiles = False
+        self.sites = False
+        self.eagerly: str | None = None
+        self._written: set[str] = set()
 
-    def written(self, kind: Hashable) -> set[str]:
-        """Return the variables that inner traces write in a kind of call, to be added to."""
-        if len(self._written) > self.KINDS:
-            self._written.popitem(last=False)
-        return self._written.setdefault(kind, set())
+    @property
+    def inner(self) -> bool:
+        """Whether inner traces make requests or write variables, or the like, as far as is known."""
+        return bool(self.places or self._written or self.compiles)
+
+    def written(self, kind: Hashable = None) -> set[str]:
+        """Return the variables that inner traces write, to be added to."""
+        del kind
+        return self._written
+
+
+class Memories:
+    """The memories of one function, for the kinds of call that were made lately."""
+
+    #: How many kinds of call are told apart.
+    KINDS = 256
+
+    __slots__ = ("_kinds", "_unknown", "restless", "warned")
+
+    def __init__(self) -> None:
+        self._kinds: Recent[Memory] = Recent(self.KINDS)
+        self._unknown = Memory()
+        self.restless = 0  # how often a run changed what the next run reads
+        self.warned: set[str] = set()  # what the user was told
+
+    def of(self, kind: Hashable) -> Memory:
+        """Return the memory of a kind of call; None stands for all calls of which the kind is unknown."""
+        return self._unknown if kind is None else self._kinds.get_or(kind, Memory)

@@ -84,7 +84,7 @@ class Recording(Pass):
         self._spares: collections.defaultdict[Any, _Spares] = collections.defaultdict(_Spares)
         self._checked: dict[Any, Any] = {}  # the initializers that were checked for a shape and a dtype
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function; afterwards there are only specs, and nothing that keeps its trace alive."""
         try:
             return super().run(*args, **kwargs)

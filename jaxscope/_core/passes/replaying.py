@@ -12,6 +12,7 @@ from jaxscope._core.base.sites import here
 from jaxscope._core.passes import refusals
 from jaxscope._core.passes.cells import Cell
 from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.lending import Loans
 from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.starts import WithoutArguments
@@ -60,6 +61,7 @@ class Replaying(Pass):
         self.abstract = dry
         self._purpose = "dry" if dry else purpose
         self._written = memory.written(kind)
+        self._loans = Loans() if self.traces.eager else None
         if self._purpose == "apply_with_state":
             for name in sorted(self._written):
                 stacked = place_in_stack(name, self.given) if self._stacks else None
@@ -100,7 +102,7 @@ class Replaying(Pass):
             and (not entry.request.explicit or value.dtype == entry.dtype)
         ):
             entry.value = value
-            return value
+            return self._lent(value)
         return self._looked_for(entry)
 
     def _looked_for(self, entry: Entry) -> Any:
@@ -136,10 +138,22 @@ class Replaying(Pass):
         _ARRAYS.add(type(value))
         entry.shape = value.shape
         entry.value = value
-        return value
+        return self._lent(value)
 
     def read(self, entry: Entry) -> Any:
-        return entry.value if entry.cell is None else entry.cell.read(entry.index)
+        return self._lent(entry.value if entry.cell is None else entry.cell.read(entry.index))
+
+    def _lent(self, value: Any) -> Any:
+        """Return a value for the present trace, which JAX may keep."""
+        traces = self.traces
+        return value if self._loans is None or traces.at_root else self._loans.lend(value, traces.current)
+
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().run(*args, **kwargs)
+        finally:
+            if self._loans is not None:
+                self._loans.close()
 
     def _absent(self, entry: Entry) -> Any:
         start = entry.initializer

@@ -355,7 +355,7 @@ class Pass:
 
     # --- running -------------------------------------------------------------------------------
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function with this pass as the current one, and return what it returns."""
         token = _current.set(self)
         try:

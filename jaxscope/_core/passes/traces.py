@@ -189,8 +189,8 @@ class Traces:
         Raises:
             Restart: The pass runs operation by operation, and may run again.
         """
+        self.memory.compiles = True
         if self.eager and not self.everywhere:
-            self.memory.places.add(self._place)
             self.restart()
 
     def restart(self) -> None:

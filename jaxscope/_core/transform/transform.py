@@ -1,24 +1,27 @@
 """transform: a function that asks for variables becomes spec, init and apply, which are pure."""
 
-import contextlib
-import functools
-import types
-from collections.abc import Callable, Hashable, Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 import jax
 
 from jaxscope._core.base import compat
-from jaxscope._core.base.calls import Call
+from jaxscope._core.base.calls import Arguments, Call, Result
+from jaxscope._core.base.program import Program
+from jaxscope._core.base.recent import Recent
 from jaxscope._core.base.sites import here
+from jaxscope._core.base.wrapper import Wrapper
 from jaxscope._core.drawing.keys import as_key
-from jaxscope._core.passes.attempts import finish, finished
-from jaxscope._core.passes.memory import Memory
+from jaxscope._core.passes.attempts import complete
+from jaxscope._core.passes.memory import Memories, Memory
 from jaxscope._core.passes.recording import Recording
 from jaxscope._core.passes.replaying import Replaying
-from jaxscope._core.passes.running import Pass
-from jaxscope._core.passes.traces import Restart, retire_neutral
-from jaxscope._core.transform.programs import NEEDS_VALUES, Stage
+from jaxscope._core.passes.traces import Restart
+from jaxscope._core.transform.exploring import explore, off_the_record
+from jaxscope._core.transform.kind import Kind
+from jaxscope._core.transform.parts import part
 from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 from jaxscope.errors import VariablesMismatchError
@@ -29,7 +32,13 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-class Transformed(Generic[P, R]):
+#: A Python number among the arguments is part of the program: the oldest programs are dropped.
+_PROGRAMS = 64
+#: Says that programs are kept for single objects only.
+_PARTICULAR = Program("particular")
+
+
+class Transformed(Wrapper, Generic[P, R]):
     """A function together with the life of its variables: `spec`, `init` and `apply`; made by `transform`.
 
     Called like the function, inside another transformed function, it asks for its variables there.
@@ -44,14 +53,14 @@ class Transformed(Generic[P, R]):
         Array(7., dtype=float32)
     """
 
-    def __init__(self, fun: Callable[P, R]) -> None:
+    def __init__(self, fun: Callable[P, R], /) -> None:
+        super().__init__(fun)
         self._fun: Callable[..., R] = fun
         self._bound: tuple[Any, ...] = ()
-        self._memory = Memory()
-        self._stage = Stage()
-        functools.update_wrapper(self, fun)
+        self._memories = Memories()
+        self._programs: Recent[Program] = Recent(_PROGRAMS)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as it is: its requests go to the pass that is running here.
 
         Raises:
@@ -69,10 +78,11 @@ class Transformed(Generic[P, R]):
         if instance is None:
             return self
         # Shares what was learned and compiled: the instance is an argument like the others.
-        bound: Transformed[..., R] = Transformed(self._fun)
-        functools.update_wrapper(bound, types.MethodType(self._fun, instance))  # its signature has no `self`
-        bound._bound = (*self._bound, instance)
-        bound._memory, bound._stage = self._memory, self._stage
+        bound: Transformed[..., R] = Transformed(
+            MethodType(self._fun, instance)
+        )  # whose signature has no `self`
+        bound._fun, bound._bound = self._fun, (*self._bound, instance)
+        bound._memories, bound._programs = self._memories, self._programs
         return bound
 
     def __repr__(self) -> str:
@@ -80,6 +90,7 @@ class Transformed(Generic[P, R]):
 
     # --- recording -----------------------------------------------------------------------------
 
+    @part
     def spec(self, /, *args: P.args, **kwargs: P.kwargs) -> VariableSpecs:
         """Return what variables the function makes for such arguments; computes and allocates nothing.
 
@@ -100,26 +111,19 @@ class Transformed(Generic[P, R]):
             >>> net.spec(jax.ShapeDtypeStruct((8, 2**20), jnp.float32)).nbytes
             4398046511104
         """
-        call = Call((*self._bound, *args), kwargs)
+        call = Arguments(self._bound, args, kwargs)
+        kind = self._kind(call)
+        memory = self._memories.of(kind.exact)
 
-        def record(passes: list[Pass], everywhere: bool) -> None:
-            def trace(arrays: Any) -> tuple[()]:
-                args, kwargs = call.join(arrays)
-                run = Recording(self._fun, self._memory, everywhere=everywhere, kind=call.kind())
-                passes.append(run)
-                run.run(*args, **kwargs)
-                return ()
+        def make(_: Any, everywhere: bool) -> Recording:
+            return Recording(self._fun, memory, everywhere=everywhere)
 
-            # `trace` is a function of its own, so that JAX has no older trace of it.
-            jax.eval_shape(trace, call.arrays)
-
-        passes: list[Pass] = []
-        finish(record, passes)
-        self._memory.completed = True
-        specs = cast(Recording, passes[-1]).specs()
-        self._memory.made_at = {spec.name: spec.site for spec in specs}
+        specs = off_the_record(make, {}, call, memory, Recording.specs)
+        self._settle(kind, call, memory)
+        memory.made_at = {spec.name: spec.site for spec in specs}
         return VariableSpecs(specs)
 
+    @part
     def init(self, key: jax.Array, /, *args: P.args, **kwargs: P.kwargs) -> Variables:
         """Return initial values for the variables that the function makes for such arguments.
 
@@ -155,6 +159,7 @@ class Transformed(Generic[P, R]):
 
     # --- replaying -----------------------------------------------------------------------------
 
+    @part
     def apply(self, variables: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns, with the given variables; makes and writes nothing.
 
@@ -182,6 +187,7 @@ class Transformed(Generic[P, R]):
         """
         return cast(R, self._replay("apply", variables, args, kwargs))
 
+    @part
     def apply_with_state(
         self, variables: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs
     ) -> tuple[R, Variables]:
@@ -210,115 +216,134 @@ class Transformed(Generic[P, R]):
         return cast("tuple[R, Variables]", self._replay("apply_with_state", variables, args, kwargs))
 
     def _replay(self, purpose: str, given: Any, args: Any, kwargs: Any) -> Any:
+        __tracebackhide__ = True
         if not isinstance(given, Mapping):
             raise VariablesMismatchError(
                 f"variables must be a mapping of full names to arrays, not {type(given).__name__}",
                 at=here(),
                 fix="pass what net.init returned, or a dict such as {'dense/kernel': array}",
             )
-        memory = self._memory
-        replay = _Replay(purpose, given, (*self._bound, *args), kwargs)
+        if not isinstance(given, Variables) and type(given) is not dict:
+            given = dict(given)  # not every mapping is a pytree, and it may change
+        call = Arguments(self._bound, args, kwargs, structs=False)
+        kind = self._kind(call)
+        memory = self._memories.of(kind.exact)
         eager = compat.staging_trace() is None
-        if eager and (memory.places or memory.written(replay.kind)):
-            return self._staged(replay)
-        if not eager and not memory.completed:
-            # A pass that starts again leaves operations behind in the jaxpr around it.
-            self._explore(replay)
-        passes: list[Pass] = []
-        result: list[Any] = []
+        make = self._maker(purpose, memory)
+        known = kind.known and eager
 
-        def attempt(passes: list[Pass], everywhere: bool) -> None:
-            result[:] = [self._run(replay, passes, everywhere=everywhere)]
-
-        noted = memory.sites
-        if not finished(attempt, passes, everywhere=False):
-            if memory.sites and not noted:
-                return self._replay(purpose, given, args, kwargs)
-            self._explore(replay)
-            if eager:
-                return self._staged(replay)
-            finish(attempt, passes, everywhere=True)
-        memory.completed = True
-        return result[0]
-
-    def _run(self, replay: "_Replay", passes: list[Pass], *, everywhere: bool, dry: bool = False) -> Any:
-        purpose = replay.purpose
-        run = Replaying(
-            self._fun,
-            self._memory,
-            replay.given,
-            purpose,
-            everywhere=everywhere,
-            dry=dry,
-            kind=replay.kind,
-        )
-        passes.append(run)
-        result = run.run(*replay.args, **replay.kwargs)
-        if purpose == "apply":
+        def run(**how: bool) -> Any:
+            __tracebackhide__ = True
+            _, result = complete(
+                lambda everywhere: make(given, everywhere),
+                lambda run: _outcome(purpose, run, run.run(*self._bound, *args, **kwargs)),
+                **how,
+            )
+            memory.completed = True
             return result
-        return run.born if purpose == "init" else (result, run.state())
 
-    def _explore(self, replay: "_Replay") -> None:
-        """Learn abstractly, and off the record, where inner traces make requests."""
-        call = Call(replay.given, replay.args, replay.kwargs)
-
-        def attempt(passes: list[Pass], everywhere: bool) -> None:
-            def trace(arrays: Any) -> tuple[()]:
-                self._run(replay.of(*call.join(arrays)), passes, everywhere=everywhere, dry=True)
-                return ()
-
-            with contextlib.suppress(*NEEDS_VALUES):  # the real pass meets the same, and says so
-                jax.eval_shape(trace, call.arrays)
-
-        finish(attempt, [], everywhere=True)
-        self._memory.completed = True
-
-    def _staged(self, replay: "_Replay") -> Any:
-        purpose = replay.purpose  # all that a program, which outlives this call, may keep of it
-
-        def function(everywhere: bool) -> Callable[..., Any]:
-            def run(given: Any, args: Any, kwargs: Any) -> Any:
-                passes: list[Pass] = []
-                result = self._run(_Replay(purpose, given, args, kwargs), passes, everywhere=everywhere)
-                if passes[-1].traces.aborted:  # and the function caught the Restart
-                    retire_neutral()
-                    passes[-1].traces.restart()
-                return result
-
-            return run
-
-        def stage(everywhere: bool) -> Any:
-            name = (purpose, everywhere)
-            arguments = replay.given, replay.args, replay.kwargs
-            return self._stage.call(function(everywhere), function(True), name, *arguments)
-
-        everywhere = False
-        while True:
+        config = cast(Any, jax.config)
+        if eager and (config.jax_disable_jit or config.jax_check_tracer_leaks):
+            return run()  # as it is written: somebody wants to look into it
+        # A pass that starts again repeats effects, and leaves operations behind in the jaxpr around it.
+        if not kind.calm and (not memory.completed if kind.known else not eager):
+            self._explore(purpose, given, call, kind, memory)
+        if known and not memory.inner and not memory.eagerly:
             try:
-                return stage(everywhere)
+                return run(again=False)
             except Restart as restart:
-                if restart.traces.memory is not self._memory:
-                    raise  # another function's, around this one
-                everywhere = True
+                if restart.traces.memory is not memory:
+                    raise
+            self._explore(purpose, given, call, kind, memory)
+        if known and memory.inner and not memory.eagerly:
+            return self._jitted(purpose, given, call, kind, memory)
+        result = run(everywhere=eager and not (kind.calm or memory.completed))
+        if eager and memory.inner and not (memory.eagerly == _RESTLESS and self._memories.restless < _OFTEN):
+            _warn(self._memories.warned, memory.eagerly or kind.why)
+        return result
+
+    def _explore(self, purpose: str, given: Any, call: Arguments, kind: Kind, memory: Memory) -> None:
+        explore(self._maker(purpose, memory, dry=True), given, call, memory)
+        self._settle(kind, call, memory)
+
+    def _jitted(self, purpose: str, given: Any, call: Arguments, kind: Kind, memory: Memory) -> Any:
+        __tracebackhide__ = True
+        variables = Call(given, structs=False)
+        make = self._maker(purpose, memory)
+
+        def body(values: list[Any], arrays: list[Any]) -> Result:
+            (given,) = variables.join(values)
+            args, kwargs = call.join(arrays)
+            _, result = complete(
+                lambda everywhere: make(given, everywhere),
+                lambda run: _outcome(purpose, run, run.run(*args, **kwargs)),
+            )
+            return Result(result)
+
+        result: Result = self._program((purpose, kind.key, variables.tree), kind, body, variables, call)
+        return result.value()
+
+    def _program(self, key: Any, kind: Kind, body: Any, variables: Call, call: Call) -> Any:
+        __tracebackhide__ = True
+        programs, name = self._programs, f"{getattr(self, '__name__', 'function')}_{key[0]}"
+        program = programs.get_or(key, lambda: Program(name))
+        if program is _PARTICULAR:
+            program = programs.get_or((key, kind.identity), lambda: Program(name))
+            return program(body, kind.arrays, variables.arrays, call.arrays)
+        result = program(body, kind.arrays, variables.arrays, call.arrays)
+        if program.particular:
+            programs.put((key, kind.identity), program)
+            programs.put(key, _PARTICULAR)
+        return result
+
+    def _maker(self, purpose: str, memory: Memory, *, dry: bool = False) -> Callable[[Any, bool], Replaying]:
+        def make(given: Any, everywhere: bool) -> Replaying:
+            return Replaying(self._fun, memory, given, purpose, everywhere=everywhere, dry=dry)
+
+        return make
+
+    def _kind(self, call: Arguments) -> Kind:
+        kind = Kind(self._fun, call)
+        if self._memories.restless >= _OFTEN:
+            kind.forget(_RESTLESS)
+        return kind
+
+    def _settle(self, kind: Kind, call: Arguments, memory: Memory) -> None:
+        """Note whether a run changed what the next run reads; if each does so, all have to be run."""
+        if kind.known and not kind.calm:
+            if Kind(self._fun, call).key == kind.key:
+                self._memories.restless = 0
+            else:
+                self._memories.restless += 1
+                memory.eagerly = _RESTLESS
 
 
-class _Replay:
-    """One call of `apply`, `apply_with_state`, or of the part of `init` that needs the inputs."""
+_RESTLESS = "the function changes what it reads while it runs"
+#: A run that changes something once, as where it is filled in on demand, is no reason to run all.
+_OFTEN = 2
+#: Each reason is told once, and no more than so many.
+_WARNINGS = 16
 
-    def __init__(self, purpose: str, given: Any, args: Any, kwargs: Any) -> None:
-        self.purpose = purpose
-        self.given = given
-        self.args = args
-        self.kwargs = kwargs
 
-    @property
-    def kind(self) -> Hashable:
-        """What tells apart the calls that may write other variables."""
-        return Call(self.args, self.kwargs).kind() if self.purpose == "apply_with_state" else None
+def _outcome(purpose: str, run: Replaying, result: Any) -> Any:
+    """Return what a method of `Transformed` returns."""
+    if purpose == "apply":
+        return result
+    return run.born if purpose == "init" else (result, run.state())
 
-    def of(self, given: Any, args: Any, kwargs: Any) -> "_Replay":
-        """Return the same kind of call with other arrays."""
-        return _Replay(self.purpose, given, args, kwargs)
+
+def _warn(warned: set[str], why: str) -> None:
+    """Say once why calls run operation by operation."""
+    if why and why not in warned and len(warned) < _WARNINGS:
+        warned.add(why)
+        site = here()
+        warnings.warn_explicit(
+            f"jaxscope runs this call operation by operation, which is slow: {why}. "
+            "Call apply under jax.jit, or pass such values as static arguments.",
+            UserWarning,
+            site.file,
+            site.line,
+        )
 
 
 def transform(fun: Callable[P, R]) -> Transformed[P, R]:

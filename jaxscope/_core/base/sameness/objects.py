@@ -1,0 +1,86 @@
+"""Objects: what a look at one has to see: its class, as far as that is the user's, and what it holds."""
+
+import collections
+import types
+from typing import Any
+
+from jaxscope._core.base.sameness.functions import ABSENT, is_fixed, see_fixed
+from jaxscope._core.base.sameness.layouts import layout_of
+from jaxscope._core.base.sameness.look import Look
+from jaxscope._core.base.sameness.reach import is_library_name
+from jaxscope._core.base.sameness.same import Same, class_of
+
+__all__ = ["see_class", "see_object"]
+
+_END = object()
+_METHODS = (types.FunctionType, classmethod, staticmethod, property)
+_SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+def see_class(look: Look, cls: Any) -> None:
+    """Look at a class: of the user's, all that is written in it, and in those that it inherits from."""
+    if look.again(cls):
+        return
+    look.add(Same(cls))
+    if is_library_name(cls.__module__):
+        look.calls.add((cls.__module__, cls.__qualname__))
+        return
+    if type(cls) is not type:
+        look.see(type(cls))
+    for base in cls.__bases__:
+        look.see(base)
+    for name, item in tuple(vars(cls).items()):
+        # Of the rest of such names, Python takes note for itself.
+        written = isinstance(item, _METHODS) if name.startswith("__") else not isinstance(item, _SLOTS)
+        if written and name != "_abc_impl":
+            look.add(name)
+            look.see_at(f".{name}", item)
+    look.add(_END)
+
+
+def see_object(look: Look, value: Any) -> None:
+    """Look at an object of a class that is written in Python."""
+    if look.again(value):
+        return
+    cls = type(value)
+    library = is_library_name(cls.__module__)
+    if library and is_fixed(value):
+        see_fixed(look, value)
+        return
+    layout = layout_of(cls)
+    if layout.hidden:
+        look.give_up(class_of(value))
+        return
+    if cls.__module__ == "typing":  # what types are written with
+        look.add(Same(value))
+        return
+    outer = look.inside
+    look.users = look.users or not library
+    look.inside = library and callable(value)
+    look.see(cls)
+    look.see_attributes(getattr(value, "__dict__", None) or {})
+    for name, descriptor in layout.slots:
+        try:
+            item = descriptor.__get__(value, cls)
+        except AttributeError:
+            look.add(ABSENT)
+        else:
+            look.see_at(f".{name}", item)
+    if layout.content is not None:
+        _see_content(look, value, layout.content)
+    look.inside = outer
+
+
+def _see_content(look: Look, value: Any, base: Any) -> None:
+    """Look at what an object holds because its class is also a builtin one."""
+    if base is dict:
+        # An OrderedDict has an order of its own.
+        pairs = collections.OrderedDict if isinstance(value, collections.OrderedDict) else dict
+        look.see_pairs(pairs.items(value), len(value))
+    elif base is bytearray:
+        look.add(bytes(value))
+    elif base in (int, float, complex, str, bytes):
+        look.see(base.__getnewargs__(value))  # the builtin number or text that it is equal to
+    else:
+        look.add(getattr(value, "maxlen", None))
+        look.see_items(base.__iter__(value), base.__len__(value))
