@@ -4,7 +4,8 @@ Each is an immutable value with a lower-case name: `js.initializers.zeros` and `
 both serve as an initializer, two with equal arguments are equal, and their long names in TF1
 (`zeros_initializer`, ...) are here too. Formulas and defaults are those of TF 1.15's
 `tensorflow/python/ops/init_ops.py`. There is no argument `seed`, since the key and the variable's name
-decide the bits, and no argument `dtype`, since the variable has one.
+decide the bits, and no argument `dtype`, since the variable has one; who passes them is told so. What is
+passed keeps all its digits until the dtype is known: `constant(0.1)` of a float64 variable is 0.1.
 
 Any other callable `(key, shape, dtype) -> array`, such as those of `jax.nn.initializers`, does as well.
 """

@@ -356,4 +356,7 @@ def by_scope_regularizer(x: Any) -> Any:
 @pytest.mark.parametrize("block", [by_getter, by_regularizer, by_scope_regularizer])
 def test_functions_that_close_over_what_a_block_computes(lift: Lift, bare: Lift, block: Body):
     """A getter or a regularizer may close over what a block computes: that is as in the loop."""
-    compare(lambda lift: lambda x: lift(block)(x), lift, bare)
+    found, expected = (outcome(lambda x, way=way: way(block)(x), X, eagerly=False) for way in (lift, bare))
+    for one in (found, expected):  # each has a regularizer of its own
+        one["spec"] = {name: [*facts[:4], facts[4] is None] for name, facts in one["spec"].items()}
+    assert_same(found, expected)

@@ -1,6 +1,7 @@
 """js.jit: the block as it is, traced once."""
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -547,13 +548,13 @@ def test_sites(lift: Lift):
 # --- what is traced ---------------------------------------------------------------------------------
 
 
-def test_traced_once():
+def test_traced_once(caplog: pytest.LogCaptureFixture):
     """Python runs a block once in a pass, for all scopes."""
-    runs: list[str] = []
+    runs = logging.getLogger("test_traced_once")  # a list would be something that changes
 
     @js.jit
     def block(x: Any) -> Any:
-        runs.append("run")
+        runs.warning("run")
         return layer(x)
 
     @js.transform
@@ -565,23 +566,25 @@ def test_traced_once():
 
     x = jnp.asarray(X)
     net.spec(x)
-    assert len(runs) == 1
+    assert len(caplog.messages) == 1
     values = net.init(jax.random.key(0), x)
     net.apply(values, x)
-    runs.clear()
+    caplog.clear()
     net.apply(values, x + 1)
-    assert not runs
+    assert not caplog.messages
+    jax.make_jaxpr(net.apply)(values, x)  # the first of its kind is explored
+    caplog.clear()
     jax.make_jaxpr(net.apply)(values, x)
-    assert len(runs) == 1
+    assert len(caplog.messages) == 1
 
 
-def test_traced_once_with_keys_and_state():
+def test_traced_once_with_keys_and_state(caplog: pytest.LogCaptureFixture):
     """Keys and state are arguments of the traced block, so neither makes it trace again."""
-    runs: list[str] = []
+    runs = logging.getLogger("test_traced_once")  # a list would be something that changes
 
     @js.jit
     def block(x: Any) -> Any:
-        runs.append("run")
+        runs.warning("run")
         n = js.get_variable("n", [3], initializer=js.initializers.zeros, trainable=False)
         js.set_variable("n", n + x)
         return x + jax.random.normal(js.next_key(), x.shape)
@@ -597,11 +600,13 @@ def test_traced_once_with_keys_and_state():
     x, key = jnp.asarray(X), jax.random.key(0)
     values = net.init(key, x, key)
     first, state = net.apply_with_state(values, x, key)
-    runs.clear()
+    caplog.clear()
     second, _ = net.apply_with_state(values | state, x, jax.random.key(1))
-    assert not runs
+    assert not caplog.messages
     jax.make_jaxpr(net.apply_with_state)(values, x, key)
-    assert len(runs) == 1
+    caplog.clear()
+    jax.make_jaxpr(net.apply_with_state)(values, x, key)
+    assert len(caplog.messages) == 1
     assert not jnp.allclose(first, second)
 
 

@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxscope import initializers
+from jaxscope._core.initializers import laws
 from jaxscope._core.initializers.base import (
     as_constant,
     callable_without_arguments,
@@ -19,6 +22,7 @@ from jaxscope._core.initializers.base import (
 from jaxscope._core.requests.starts import default_for
 from jaxscope.errors import InitializerError
 from jaxscope.initializers import (
+    Initializer,
     constant,
     fans,
     glorot_normal,
@@ -161,6 +165,148 @@ def test_calls_are_the_same_inside_and_outside_of_jit(initializer):
     assert glorot_uniform()(KEY, (0, 3)).shape == (0, 3)
 
 
+# Precision: nothing is rounded before the variable's dtype is known.
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64)
+NARROW = st.floats(-6e4, 6e4).filter(lambda x: x == 0 or abs(x) > 1e-4)
+
+
+def made(initializer, dtype, shape=(3,)) -> np.ndarray:
+    with jax.enable_x64(True):
+        assert initializer.problem(shape, np.dtype(dtype)) is None
+        return np.asarray(initializer(jax.random.key(0), shape, dtype))
+
+
+@settings(deadline=None)
+@given(st.one_of(NUMBERS, st.lists(NUMBERS, min_size=1, max_size=3), st.integers(-(2**53), 2**53)))
+def test_constants_of_doubles_are_exact(value):
+    """Any Python float, alone or in a list, and any integer that is a double, is itself in float64."""
+    expected = np.resize(np.float64(value), 3)
+    if isinstance(value, list):
+        expected[len(value) :] = value[-1]
+    assert made(constant(value), "float64").tobytes() == expected.tobytes()
+
+
+@settings(deadline=None)
+@given(st.complex_numbers(max_magnitude=1e300, allow_nan=False))
+def test_complex_constants_are_exact(value: complex):
+    """Likewise a complex number in complex128."""
+    assert made(constant(value), "complex128", ())[()] == value
+
+
+@settings(deadline=None)
+@given(NARROW, st.sampled_from(["float16", "float32", "bfloat16"]))
+def test_constants_are_rounded_once(value: float, dtype: str):
+    """In a narrower dtype it is what NumPy rounds it to."""
+    assert made(constant(value), dtype, ())[()] == np.float64(value).astype(dtype)
+
+
+@settings(deadline=None)
+@given(st.integers(-(2**63), 2**64 - 1))
+def test_whole_constants_are_exact(value: int):
+    """Any whole number of 64 bits is itself in an integer dtype that holds it, and refused by others."""
+    for dtype in ("int8", "int32", "uint32", "int64", "uint64"):
+        limits = np.iinfo(dtype)
+        if limits.min <= value <= limits.max:
+            assert int(made(constant(value), dtype, ())) == value
+        else:
+            assert constant(value).problem((), np.dtype(dtype)) == (
+                "init_wrong_dtype",
+                f"has values that do not fit into {dtype}",
+            )
+
+
+def test_constants_wait_for_64_bits():
+    """What was made before 64 bits are turned on has all digits after that."""
+    early = [constant(0.1), constant(np.float64(0.1)), constant([0.1, 2**40]), constant(2**40)]
+    assert made(early[0], "float64", ())[()] == made(early[1], "float64", ())[()] == 0.1
+    assert made(early[2], "float64", (2,)).tolist() == [0.1, 2**40]
+    assert int(made(early[3], "int64", ())) == 2**40
+    assert values(constant(2**40), ()).tolist() == 2**40  # a float32, without 64 bits
+    assert values(constant(2**24 + 1), (), "int32").tolist() == 2**24 + 1
+
+
+@settings(deadline=None)
+@given(NUMBERS, st.floats(0, 1e300), st.sampled_from([random_normal, truncated_normal]))
+def test_laws_have_all_digits(mean: float, stddev: float, kind):
+    """Mean and deviation of a float64 variable are the doubles that were given."""
+    law = kind(mean, stddev).law((3,), np.dtype(np.float64))
+    assert laws.numbers_of(law, np.float64).tolist() == [stddev, mean]
+
+
+def test_limits_have_all_digits():
+    """Limits one apart, beyond 24 bits of a float and beyond its 53."""
+    top = float(np.nextafter(0.1, 1))
+    assert set(made(random_uniform(0.1, top), "float64", (50,)).tolist()) <= {0.1, top}
+    assert set(values(random_uniform(2**24 + 1, 2**24 + 3), (50,), "int32").tolist()) == {
+        2**24 + 1,
+        2**24 + 2,
+    }
+    big = 2**60 + 1
+    assert set(made(random_uniform(big, big + 2), "int64", (50,)).tolist()) == {big, big + 1}
+    wide = made(random_uniform(np.int64(-(2**63)), np.int64(2**63 - 1)), "int64", (50,))
+    assert len(set(wide.tolist())) == 50
+
+
+def test_scales_have_all_digits():
+    """The scale of a float64 kernel is a double."""
+    for initializer, scale in (
+        (glorot_uniform(), math.sqrt(6 / 700)),
+        (variance_scaling(0.1, "fan_in", "uniform"), math.sqrt(3 * 0.1 / 200)),
+        (uniform_unit_scaling(0.1), 0.1 * math.sqrt(3 / 200)),
+    ):
+        law = initializer.law(BIG, np.dtype(np.float64))
+        assert laws.numbers_of(law, np.float64)[0] == pytest.approx(scale, rel=1e-15)
+    assert made(identity(0.1), "float64", (2, 2))[0, 0] == 0.1
+    gram = made(orthogonal(0.1), "float64", (2, 2))
+    np.testing.assert_allclose(gram @ gram.T, 0.01 * np.eye(2), atol=1e-15)
+
+
+# TF1's arguments.
+
+EVERY = sorted(
+    {one for one in vars(initializers).values() if isinstance(one, type) and one is not Initializer},
+    key=lambda one: one.__name__,
+)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_seeds_and_dtypes_are_not_ours(kind):
+    """Each initializer says that TF1's `seed` and `dtype` can go, and why, by name and by place."""
+    for name, value, why in (
+        ("seed", 1, "the key given to init and the variable's name decide the bits"),
+        ("dtype", np.float32, "the variable has the dtype"),
+    ):
+        with pytest.raises(InitializerError) as caught:
+            kind(**{name: value})
+        assert str(caught.value) == f"{kind.__name__} takes no {name}\n  fix      leave it out: {why}"
+        assert caught.value.code == "init_argument"
+    with pytest.raises(InitializerError, match=f"^{kind.__name__} takes (no|.) arguments by place, and was"):
+        kind(*[1.0] * 4)
+    assert pickle.loads(pickle.dumps(kind())) == kind()
+
+
+def test_other_arguments():
+    """An argument that nobody has is told with those that there are; a subclass has its own."""
+    with pytest.raises(InitializerError) as caught:
+        random_normal(std=0.02)
+    assert str(caught.value) == "random_normal takes no std\n  fix      it takes mean, stddev"
+    with pytest.raises(InitializerError) as caught:
+        zeros(KEY, (3,))
+    assert str(caught.value) == (
+        "zeros takes no arguments by place, and was given 2\n"
+        "  fix      leave out seed and dtype, if these are TF1's: the key given to init and the variable's "
+        "name decide the bits; the variable has the dtype. To draw, call an instance: "
+        "zeros(...)(key, shape, dtype)"
+    )
+
+    class seeded(Initializer):
+        def __init__(self, seed: int, *rest: int, **options: int) -> None:
+            self.seed = seed
+
+    assert seeded(1, 2, 3, dtype=4).seed == seeded(seed=1).seed == 1
+
+
 # Errors.
 
 
@@ -193,6 +339,13 @@ def test_calls_are_the_same_inside_and_outside_of_jit(initializer):
             (3,),
             "float32",
             "constant(True) has bool values, not float32",
+            "init_wrong_dtype",
+        ),
+        (
+            constant([1.0, 1e300]),
+            (3,),
+            "float32",
+            "constant([1.0, 1e+300]) has values that do not fit into float32",
             "init_wrong_dtype",
         ),
         (
@@ -358,6 +511,11 @@ def test_constants_from_python(x64: bool):
             )
     with pytest.raises(InitializerError, match="must be a number or an array of numbers, not 'abc'"):
         as_constant("abc")
+    with pytest.raises(InitializerError) as caught:
+        constant([1, 2**64])
+    assert str(caught.value) == (
+        "the initial value [1, 18446744073709551616] does not fit into 64 bits\n  fix      pass a float"
+    )
 
 
 def test_what_is_a_constant():

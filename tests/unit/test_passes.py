@@ -13,7 +13,7 @@ from jaxscope._core.passes import attempts, traces
 from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.border import OPEN
 from jaxscope._core.passes.cells import Cell
-from jaxscope._core.passes.memory import Memory
+from jaxscope._core.passes.memory import Memories, Memory
 from jaxscope._core.passes.traces import Restart, Traces
 from jaxscope.errors import ScopeNestingError
 
@@ -227,16 +227,16 @@ def test_with_the_real_key_places_are_learned():
 # --- memory ------------------------------------------------------------------------------------
 
 
-def test_memory_tells_kinds_of_call_apart():
+def test_memories_tell_kinds_of_call_apart():
     """What one kind writes is not taken for another's; the oldest of very many are forgotten."""
-    memory = Memory()
-    memory.written("train").add("n")
-    assert memory.written("eval") == set()
-    assert memory.written("train") == {"n"}
-    for kind in range(2 * Memory.KINDS):
-        memory.written(kind).add("m")
-    assert memory.written(2 * Memory.KINDS - 1) == {"m"}
-    assert memory.written("train") == set()
+    memories = Memories()
+    memories.of("train").written().add("n")
+    assert memories.of("eval").written() == set()
+    assert memories.of("train").written() == {"n"}
+    for kind in range(2 * Memories.KINDS):
+        memories.of(kind).written().add("m")
+    assert memories.of(2 * Memories.KINDS - 1).written() == {"m"}
+    assert memories.of("train").written() == set()
 
 
 # --- cells -------------------------------------------------------------------------------------

@@ -84,12 +84,8 @@ def test_getters_are_chained():
     def labelled(label: str) -> Any:
         return lambda getter, **kwargs: label + getter(**kwargs)
 
-    class Last:
-        def behind(self, outer: Any) -> Any:
-            return lambda **kwargs: outer(lambda **others: "", **kwargs)
-
     inner = Options().below({"custom_getter": labelled("o")}).below({"custom_getter": labelled("i")})
-    assert inner.custom_getter(Last(), name="w") == "io"
+    assert inner.custom_getter(lambda **kwargs: "", name="w") == "io"
     one = labelled("s")
     assert inner.changed(custom_getter=one).custom_getter is one
 

@@ -335,7 +335,7 @@ def test_it_keeps_the_function_s_name_and_words():
 
 def test_called_inside_another_it_is_the_function():
     outer = js.transform(lambda x: linear(x) + dense(x, 3, "other"))
-    assert list(outer.spec(jnp.ones(2))) == ["linear/bias", "linear/kernel", "other/bias", "other/kernel"]
+    assert list(outer.spec(jnp.ones(2))) == ["linear/kernel", "linear/bias", "other/kernel", "other/bias"]
 
 
 @pytest.mark.parametrize("not_a_function", [None, 3, "f", [len]])

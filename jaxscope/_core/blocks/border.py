@@ -119,7 +119,9 @@ class Noting(Border):
 
     def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
         if not isinstance(value, jax.Array) or getattr(value, "weak_type", False):
-            raise CannotLiftError("a custom getter that returns no array with a dtype of its own", site, loop=True)
+            raise CannotLiftError(
+                "a custom getter that returns no array with a dtype of its own", site, loop=True
+            )
         creators = self._run.around.creators
         if request.getter is not None:
             self._counts[name] = count = self._counts.get(name, 0) + 1

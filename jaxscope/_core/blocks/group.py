@@ -54,16 +54,16 @@ class Group:
         """Tell whether a second run of the layers shares these variables."""
 
         def kinds(group: Group) -> Any:
-            return [(name, entry.shape, entry.dtype, entry.trainable) for name, entry in group.requests.items()]
+            return [
+                (name, entry.shape, entry.dtype, entry.trainable) for name, entry in group.requests.items()
+            ]
 
         reuses = all(entry.request.reuse is not False for entry in other.requests.values())
         return self.length == other.length and kinds(self) == kinds(other) and reuses
 
     def entries(self) -> list[Entry]:
         """Return an entry for each variable of each layer, in order of making."""
-        return [
-            self._entry(name, index, index) for index in range(self.length) for name in self.requests
-        ]
+        return [self._entry(name, index, index) for index in range(self.length) for name in self.requests]
 
     def stacked(self, name: str) -> Entry:
         """Return an entry for one variable in all layers, by its name relative to a layer's scope."""
@@ -84,12 +84,17 @@ class Group:
 
     def cells(self) -> list[Any]:
         """Return the homes of those that are not trainable."""
-        return [self.homes[name][0] for name, one in self.requests.items() if self.homes and not one.trainable]
+        return [
+            self.homes[name][0] for name, one in self.requests.items() if self.homes and not one.trainable
+        ]
 
     def _check(self, run: Pass, name: str, entry: Entry, value: Any) -> None:
         asked = shape = (self.length, *entry.shape)
         if isinstance(entry.initializer, WithoutArguments):
-            shape = (self.length, *value.shape[1:])  # what the function decides may differ from time to time (R4)
+            shape = (
+                self.length,
+                *value.shape[1:],
+            )  # what the function decides may differ from time to time (R4)
         facts: dict[str, Any] = {
             "given": describe(value),
             "asked": f"{entry.dtype}{shape_text(asked)}",

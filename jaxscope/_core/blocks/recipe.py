@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.immutable import Value
+from jaxscope._core.base.sameness import Look
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Took
 from jaxscope._core.blocks.program import BlockProgram
@@ -86,6 +88,8 @@ class Recipe:
         run.traces.look()
         if border.refusals:
             raise CannotLiftError("an error that it has caught", here(), loop=True)
+        for event in border.events:
+            _check_outside(event, closed.consts)
         self._entries = border.plain
         self._rest = rest[-1]
         cut = len(closed.out_avals) - len(border.writes)
@@ -240,6 +244,30 @@ def _placed(event: Asked | Took, stream: Any, arguments: list[Any], closed_over:
     if not isinstance(given, Tracer) or any(given is one for one in closed_over):
         return event  # from outside
     return event._replace(given=_Inside(id(given)))
+
+
+def _check_outside(event: Asked | Took, closed_over: list[Any]) -> None:
+    """Raise `CannotLiftError` where a function in a request may hold what the block has computed.
+
+    The request is repeated outside, where such a value is gone.
+    """
+    if isinstance(event, Took):
+        return
+    request = event.request
+    functions = (
+        request.getter,
+        request.initializer,
+        request.regularizer,
+        request.constraint,
+        request.partitioner,
+        *event.creators,
+    )
+    for function in functions:
+        if function is not None and not isinstance(function, Value):
+            look = Look()
+            look.see(function)
+            if any(all(tracer is not one for one in closed_over) for tracer in look.tracers):
+                raise CannotLiftError("a function that closes over a traced value", event.site, loop=True)
 
 
 def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:

@@ -212,5 +212,3 @@ def get_local_variable(
         custom_getter=custom_getter,
         **others,
     )
-
-

@@ -41,7 +41,11 @@ def missing(name: str, site: Site, scope: str, near: str, *, given: bool) -> Var
     if given:
         fix += "\n(it is among the given variables, and may be made: a custom getter that passes on reuse=None does)"
     return VariableNotFoundError(
-        f"variable {name!r} does not exist, and this scope makes none", at=site, scope=scope, near=near, fix=fix
+        f"variable {name!r} does not exist, and this scope makes none",
+        at=site,
+        scope=scope,
+        near=near,
+        fix=fix,
     )
 
 

@@ -134,9 +134,7 @@ class Pass:
         if request.reuse is False and not compat.repeats_a_call(Pass.run.__code__):
             raise self._exists(entry, "this scope does not share names", refusals.SHARE, site)
         if sizes is not None and sizes != entry.shape and not fits(sizes, entry.shape or ()):
-            raise refusals.other_shape(
-                entry, self.first(entry), sizes, site or here(), self.describe_scope()
-            )
+            raise refusals.other_shape(entry, self.first(entry), sizes, site or here(), self.describe_scope())
         value = self.read(entry)
         if request.explicit and request.dtype != value.dtype:
             raise refusals.other_dtype(
@@ -147,7 +145,11 @@ class Pass:
     def _made(self, taken: Entry | None, name: str, request: Request, site: Site | None) -> Any:
         if request.reuse is True:
             raise refusals.missing(
-                name, site or here(), self.describe_scope(), near(name, self.books.entries), given=self.is_given(name)
+                name,
+                site or here(),
+                self.describe_scope(),
+                near(name, self.books.entries),
+                given=self.is_given(name),
             )
         if taken is not None:
             raise self._exists(taken, "js.Variable made it, which is never shared", "use another name", site)

@@ -70,7 +70,7 @@ def compose(inner: Getter, outer: Getter | None) -> Getter:
 
     def composed(getter: Getter, **kwargs: Any) -> Any:
         # Called by hand, it may be given any function, which knows no scope.
-        reuse = getter.reuse if isinstance(getter, NextGetter) else lambda: kwargs["reuse"]
+        reuse = getter.reuse if isinstance(getter, NextGetter) else lambda: kwargs.get("reuse", False)
         return inner(NextGetter(lambda **passed: outer(getter, **passed), reuse), **kwargs)
 
     return composed

@@ -8,7 +8,16 @@ from jaxscope._core.requests.arguments import as_dtype
 from jaxscope._core.requests.getters import compose
 from jaxscope._core.requests.request import Request
 
-_NAMES = ("reuse", "dtype", "initializer", "regularizer", "custom_getter", "partitioner", "constraint", "named")
+_NAMES = (
+    "reuse",
+    "dtype",
+    "initializer",
+    "regularizer",
+    "custom_getter",
+    "partitioner",
+    "constraint",
+    "named",
+)
 
 
 class Options:

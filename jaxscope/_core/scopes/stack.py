@@ -25,7 +25,17 @@ class ScopeStack:
         touch: Called at each change, where inner traces depend on it; else None.
     """
 
-    __slots__ = ("_named_scope", "_root", "counts", "current", "entered", "names", "numbers", "skipped", "touch")
+    __slots__ = (
+        "_named_scope",
+        "_root",
+        "counts",
+        "current",
+        "entered",
+        "names",
+        "numbers",
+        "skipped",
+        "touch",
+    )
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.running import Pass
 from jaxscope.errors import JaxscopeError
 
-__all__ = ["explore", "off_the_record"]
+__all__ = ["NEEDS_VALUES", "explore", "off_the_record"]
 
 Run = TypeVar("Run", bound=Pass)
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from jaxscope._core.passes.memory import Memories, Memory
 from jaxscope._core.passes.recording import Recording
 from jaxscope._core.passes.replaying import Replaying
 from jaxscope._core.passes.traces import Restart
-from jaxscope._core.transform.exploring import explore, off_the_record
+from jaxscope._core.transform.exploring import NEEDS_VALUES, explore, off_the_record
 from jaxscope._core.transform.kind import Kind
 from jaxscope._core.transform.parts import part
 from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpecs
@@ -48,7 +48,7 @@ class Transformed(Wrapper, Generic[P, R]):
         >>> scale = js.transform(lambda x: x * js.get_variable("scale", []))
         >>> net = js.transform(lambda x: scale(x) + js.get_variable("offset", []))
         >>> list(net.spec(1.0))
-        ['offset', 'scale']
+        ['scale', 'offset']
         >>> net.apply({"offset": jnp.float32(1), "scale": jnp.float32(2)}, 3.0)
         Array(7., dtype=float32)
     """
@@ -223,8 +223,6 @@ class Transformed(Wrapper, Generic[P, R]):
                 at=here(),
                 fix="pass what net.init returned, or a dict such as {'dense/kernel': array}",
             )
-        if not isinstance(given, Variables) and type(given) is not dict:
-            given = dict(given)  # not every mapping is a pytree, and it may change
         call = Arguments(self._bound, args, kwargs, structs=False)
         kind = self._kind(call)
         memory = self._memories.of(kind.exact)
@@ -234,11 +232,7 @@ class Transformed(Wrapper, Generic[P, R]):
 
         def run(**how: bool) -> Any:
             __tracebackhide__ = True
-            _, result = complete(
-                lambda everywhere: make(given, everywhere),
-                lambda run: _outcome(purpose, run, run.run(*self._bound, *args, **kwargs)),
-                **how,
-            )
+            result = _without_references(memory, purpose, make, given, (*self._bound, *args), kwargs, **how)
             memory.completed = True
             return result
 
@@ -268,17 +262,15 @@ class Transformed(Wrapper, Generic[P, R]):
 
     def _jitted(self, purpose: str, given: Any, call: Arguments, kind: Kind, memory: Memory) -> Any:
         __tracebackhide__ = True
+        if not isinstance(given, Variables) and type(given) is not dict:
+            given = dict(given)  # not every mapping is a pytree, and it may change
         variables = Call(given, structs=False)
         make = self._maker(purpose, memory)
 
         def body(values: list[Any], arrays: list[Any]) -> Result:
             (given,) = variables.join(values)
             args, kwargs = call.join(arrays)
-            _, result = complete(
-                lambda everywhere: make(given, everywhere),
-                lambda run: _outcome(purpose, run, run.run(*args, **kwargs)),
-            )
-            return Result(result)
+            return Result(_without_references(memory, purpose, make, given, args, kwargs))
 
         result: Result = self._program((purpose, kind.key, variables.tree), kind, body, variables, call)
         return result.value()
@@ -323,6 +315,40 @@ _RESTLESS = "the function changes what it reads while it runs"
 _OFTEN = 2
 #: Each reason is told once, and no more than so many.
 _WARNINGS = 16
+
+
+def _without_references(
+    memory: Memory,
+    purpose: str,
+    make: Callable[[Any, bool], Replaying],
+    given: Any,
+    args: Any,
+    kwargs: Any,
+    **how: bool,
+) -> Any:
+    """Run a call, and return what the method returns, by operations that any transform around can take.
+
+    What inner traces write, a reference carries out of them; JAX cannot differentiate or map all that has
+    references in it, so the call is traced by itself, and its references become values.
+    """
+    __tracebackhide__ = True
+
+    def once(given: Any, args: Any, kwargs: Any) -> Any:
+        return complete(
+            lambda everywhere: make(given, everywhere),
+            lambda run: _outcome(purpose, run, run.run(*args, **kwargs)),
+            **how,
+        )[1]
+
+    if purpose == "apply_with_state" and memory.written():
+        from jaxscope._core.passes.discharge import discharged  # which `import jaxscope` has no time for
+
+        try:
+            return discharged(once, given, args, kwargs)
+        except NEEDS_VALUES:  # `float(x)` in an eager call: as it is written, then
+            if compat.staging_trace() is not None:
+                raise
+    return once(given, args, kwargs)
 
 
 def _outcome(purpose: str, run: Replaying, result: Any) -> Any:

@@ -93,6 +93,7 @@ def _see_array(look: Look, value: jax.Array) -> None:
 def _see_tracer(look: Look, value: Tracer) -> None:
     if not look.alive:
         look.give_up("a traced value")
+    look.tracers.append(value)
     look.add(_ARRAY, Same(value))
 
 

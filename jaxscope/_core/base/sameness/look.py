@@ -36,6 +36,7 @@ class Look:
     Attributes:
         alive: Likewise.
         arrays: The arrays that were met outside of each other, which the key compares by identity.
+        tracers: The traced values that were met.
         calls: What the user's code takes from libraries: `("jax", "lax", "scan")`.
         users: Whether a function or an object of the user's was met.
         wraps: Whether a library's function or object holds a function of the user's, which it may trace.
@@ -52,6 +53,7 @@ class Look:
         "arrays",
         "calls",
         "inside",
+        "tracers",
         "unknown",
         "users",
         "wraps",
@@ -60,6 +62,7 @@ class Look:
     def __init__(self, *, alive: bool = False) -> None:
         self.alive = alive
         self.arrays: list[jax.Array] = []
+        self.tracers: list[jax.Array] = []
         self.calls: set[tuple[str, ...]] = set()
         self.users = False
         self.wraps = False
