@@ -1,12 +1,64 @@
-"""All tests run under JAX's strict rule for mixed dtypes, so that jaxscope works for those who turn it on."""
+"""All tests run under JAX's strict rule for mixed dtypes; and which of them are quick, which slow, by folder."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import jax
 import pytest
 
 # Files for the type checkers, not to be run.
 collect_ignore = ["typing"]
+
+#: What a test's id begins with; the first that fits counts. Of each test's cases one in so many is quick, the first
+#: among them; of those with 0, and of what is not here, none. So a new test is quick where its folder is.
+QUICK = {
+    "tests/unit/test_drawing": 0,
+    "tests/unit/test_transform.py": 0,
+    "tests/unit": 10,
+    "tests/design/test_dqn.py": 1,
+    "tests/design/test_moving_averages.py": 1,
+    "tests/conformance/test_machine.py": 0,
+    "tests/conformance/test_model.py": 0,
+    "tests/conformance": 25,
+    "tests/transforms/test_matrix.py::test_writing": 1,  # inside of each of JAX's transforms
+    "tests/transforms/test_matrix.py::test_one": 12,
+    "tests/transforms/test_reentrancy.py": 10,
+    "tests/depth/test_stacking.py": 0,
+    "tests/depth": 12,
+    "tests/state/test_discharge_random.py": 0,
+    "tests/state": 12,
+    "tests/layers/test_layers.py": 20,
+    "tests/layers/test_recorded.py::test_initial_values": 0,
+    "tests/layers/test_recorded.py": 20,
+    "tests/test_errors_page.py": 20,
+    "tests/test_layers.py": 40,
+    "tests/test_p": 40,  # pages, what is public
+    "README.md": 1,
+    "docs/glossary.md": 1,
+    "docs/rules.md": 1,
+    "jaxscope/_core": 1,
+}
+
+#: Beside those that say so themselves.
+SLOW = ("tests/test_benchmarks.py", "tests/test_examples.py", "tests/transforms/test_transparency.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is quick, and what is slow."""
+    cases: Counter[str] = Counter()
+    for item in items:
+        share = share_of(item.nodeid, QUICK)
+        test = item.nodeid.partition("[")[0]
+        if share and cases[test] % share == 0:
+            item.add_marker("quick")
+        cases[test] += 1
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+
+
+def share_of(test: str, shares: Mapping[str, int]) -> int:
+    """Return what is said of a test: one in how many of its cases; 0 for none."""
+    return next((share for beginning, share in shares.items() if test.startswith(beginning)), 0)
 
 
 @pytest.fixture(autouse=True)

@@ -120,7 +120,26 @@ def test_arguments_of_all_kinds():
     np.testing.assert_array_equal(net.apply({"w": ONE}, ONE, options), ONE)
     net = js.transform(lambda x, options: jax.jit(lambda x: plain(x, options))(x))
     assert net.spec(ONE, options)["w"].shape == (3,)
-    np.testing.assert_array_equal(net.apply({"w": ONE}, ONE, options), ONE)
+    for size in (3, 3):
+        options["n"] = size
+        np.testing.assert_array_equal(net.apply({"w": ONE}, ONE, options), ONE)
+
+
+def test_parameters_of_any_name():
+    """A function's own `self`, `variables` and `key` go to the function, by position and by name."""
+
+    def f(self: Any, variables: Any, key: Any = 0) -> Any:
+        return (self + variables + key) * js.get_variable("w", [])
+
+    net = js.transform(f)
+    w = {"w": jnp.float32(2)}
+    for inner in (net, js.transform(lambda **kwargs: net(**kwargs)), js.transform(jax.jit(f))):
+        assert list(inner.spec(self=1.0, variables=2.0, key=3.0)) == ["w"]
+        assert list(inner.init(KEY, self=1.0, variables=2.0, key=3.0)) == ["w"]
+        assert inner.apply(w, self=1.0, variables=2.0, key=3.0) == 12
+        assert jax.jit(inner.apply)(w, self=1.0, variables=2.0, key=3.0) == 12
+        assert inner.apply_with_state(w, self=1.0, variables=2.0, key=3.0)[0] == 12
+    assert net.apply(w, 1.0, 2.0) == 6
 
 
 def test_wrong_arguments_of_the_function_are_type_errors():

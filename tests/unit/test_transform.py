@@ -1,7 +1,11 @@
 """transform: what init, spec and apply promise of any function."""
 
+import copy
 import functools
+import inspect
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -342,3 +346,114 @@ def test_called_inside_another_it_is_the_function():
 def test_only_functions_are_transformed(not_a_function: Any):
     with pytest.raises(TypeError, match=r"js\.transform takes a function, not"):
         js.transform(not_a_function)
+
+
+PARTS = ("spec", "init", "apply", "apply_with_state")
+
+
+def with_attributes(x: Any) -> Any:
+    return x * js.get_variable("w", [])
+
+
+for name in (*PARTS, "_fun", "_bound", "_calls", "__call__", "made_of"):
+    setattr(with_attributes, name, "the user's")
+
+
+class WithAttributes:
+    """A callable object whose attributes are called like the methods of a transformed function."""
+
+    def __init__(self) -> None:
+        for name in (*PARTS, "_fun", "_bound", "_calls"):
+            setattr(self, name, "the user's")
+
+    def __call__(self, x: Any) -> Any:
+        return with_attributes(x)
+
+
+@pytest.mark.parametrize("fun", [with_attributes, WithAttributes()])
+def test_the_methods_win_over_the_functions_own_attributes(fun: Any):
+    net = js.transform(fun)
+    assert list(net.spec(1.0)) == list(net.init(KEY, 1.0)) == ["w"]
+    assert net.apply({"w": jnp.float32(2)}, 3.0) == 6
+    assert not hasattr(net, "undefined")
+    assert fun.spec == "the user's"
+
+
+class Nets:
+    @js.transform
+    def method(self, x: Any) -> Any:
+        return x * js.get_variable("w", [])
+
+
+def plain(x: Any) -> Any:
+    return x * js.get_variable("w", [])
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickled_by_name(protocol: int):
+    """Where it has taken the function's place; else as what makes it. Its parts are pickled with it."""
+
+    def again(thing: Any) -> Any:
+        return pickle.loads(pickle.dumps(thing, protocol))
+
+    assert again(linear) is linear
+    assert again(linear.apply) == linear.apply
+    if protocol >= 4:  # names with dots
+        assert again(Nets.method) is Nets.method
+    other = again(js.transform(plain))
+    assert other.apply({"w": jnp.float32(2)}, 3.0) == 6
+    assert again(js.transform(plain).apply)({"w": jnp.float32(2)}, 3.0) == 6
+    assert again(functools.partial(linear.apply)).func == linear.apply
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        again(js.transform(lambda x: x))
+    assert copy.copy(linear) is copy.deepcopy(linear) is linear
+
+
+def test_parts_bear_the_functions_name():
+    """In jaxprs, compiled programs and messages of JAX; also those that eager calls make."""
+    variables, x = linear.init(KEY, jnp.ones(2)), jnp.ones(2)
+    for name in PARTS:
+        bound = getattr(linear, name)
+        assert bound.__name__ == f"linear_{name}"
+        assert bound.__qualname__ == f"linear.{name}"
+        assert bound == getattr(linear, name)
+        assert hash(bound) == hash(getattr(linear, name))
+        assert bound != getattr(js.transform(plain), name)
+        assert bound.__self__ is linear
+        assert bound.__doc__ == bound.__func__.__doc__ == getattr(js.Transformed, name).__doc__
+        assert repr(bound) == f"<linear.{name}>"
+    assert "@jit_linear_apply" in jax.jit(linear.apply).lower(variables, x).as_text()
+    assert "jit_linear_apply_with_state" in jax.jit(linear.apply_with_state).lower(variables, x).as_text()
+    assert "@jit_linear_init" in jax.jit(linear.init).lower(KEY, x).as_text()
+    assert Nets().method.apply.__name__ == "method_apply"
+    assert js.transform(functools.partial(plain)).apply.__name__.endswith("_apply")
+
+
+def test_parts_have_the_functions_parameters():
+    """So `static_argnames` finds them, whether they are given by name or by position."""
+
+    @js.transform
+    def net(x: Any, training: bool = False, *, variables: int = 0) -> Any:
+        return (2 * x if training else x) * js.get_variable("w", [])
+
+    assert list(inspect.signature(net.apply).parameters) == ["variables_", "x", "training", "variables"]
+    assert list(inspect.signature(net.spec).parameters) == ["x", "training", "variables"]
+    apply = jax.jit(net.apply, static_argnames="training")
+    w = {"w": jnp.float32(2)}
+    assert apply(w, 3.0, True) == apply(w, 3.0, training=True) == 12
+    assert "net_apply" in str(jax.make_jaxpr(jax.jit(net.apply))(w, 3.0))
+
+
+def test_own_frames_are_hidden():
+    """Of what lies between a user's call and a user's function, tools that hide frames show nothing."""
+
+    @js.transform
+    def net(x: Any) -> Any:
+        raise ZeroDivisionError
+
+    for call in (net.apply, jax.jit(net.apply), net.apply_with_state):
+        with pytest.raises(ZeroDivisionError) as caught:
+            call({}, 1.0)
+        shown = caught.traceback.filter(caught)
+        folder = str(Path(js.__file__).parent / "_core" / "transform")
+        assert not [entry for entry in shown if str(entry.path).startswith(folder)]

@@ -17,9 +17,14 @@ def is_array(leaf: Any, *, structs: bool = True) -> bool:
         leaf: Anything.
         structs: Whether a `jax.ShapeDtypeStruct` stands for an array.
     """
-    if isinstance(leaf, (np.ndarray, np.generic)):
-        return leaf.dtype.kind not in "OSUMm"  # of objects, texts and dates JAX has no arrays
+    if isinstance(leaf, (np.ndarray, np.generic)):  # of objects, texts, dates and records JAX has no arrays
+        return jax.dtypes.issubdtype(leaf.dtype, np.number) or leaf.dtype == np.bool_
     return isinstance(leaf, (jax.Array, jax.Ref)) or (structs and isinstance(leaf, jax.ShapeDtypeStruct))
+
+
+def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an array in the machine's own byte order, which JAX wants."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 class Call:
@@ -41,7 +46,7 @@ class Call:
             array = is_array(leaf, structs=structs)
             self.static.append(None if array else (leaf,))
             if array:
-                self.arrays.append(leaf)
+                self.arrays.append(_native(leaf) if isinstance(leaf, np.ndarray) else leaf)
 
     def see(self, look: Look) -> None:
         """Add all but the arrays to a look."""
@@ -118,7 +123,7 @@ class Arguments(Call):
     def place(self, at: int) -> str:
         """Return where a leaf is: `args[1]['a']`, `training`, `self`."""
         (kind, first, *rest), _ = jax.tree_util.tree_flatten_with_path(self._args)[0][at]
-        return self._name(kind.idx, getattr(first, "idx", None), first) + jax.tree_util.keystr(rest)
+        return self._name(kind.idx, getattr(first, "idx", None), first) + jax.tree_util.keystr(tuple(rest))
 
     def _name(self, kind: int, at: Any, name: Any) -> str:
         if kind:
@@ -144,6 +149,7 @@ class Arguments(Call):
 
 
 def _alike(before: Any, after: Any) -> bool:
+    tree: Any
     leaves, tree = jax.tree.flatten(before)
     others, other = jax.tree.flatten(after)
     return bool(tree == other) and all(one is two for one, two in zip(leaves, others, strict=True))

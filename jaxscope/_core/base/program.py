@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
+from jax import core
 
 from jaxscope._core.base import compat
 from jaxscope._core.base.sameness import Look
@@ -22,6 +23,7 @@ class Program:
 
     Args:
         name: How profiles show it.
+        **options: Of `jax.jit`.
 
     Example:
         >>> double = Program("double")
@@ -33,7 +35,7 @@ class Program:
             derivatives. It may then serve only calls with the same objects, and not with others like them.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
         self.particular = False
 
         def program(held: list[Any], args: tuple[Any, ...]) -> Any:
@@ -44,7 +46,7 @@ class Program:
             places = {id(array): value for array, value in zip(owned, held, strict=True)}
             constants = [places.get(id(constant), constant) for constant in closed.consts]
             try:
-                leaves = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(args))
+                leaves = core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(args))
             except Exception as problem:
                 if compat.staging_trace() is not None:
                     raise
@@ -53,7 +55,7 @@ class Program:
             return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
         program.__name__ = program.__qualname__ = name
-        self._program = jax.jit(program)
+        self._program = jax.jit(program, **options)
 
     def __call__(self, body: Callable[..., Any], held: list[jax.Array], *args: Any) -> Any:
         """Return `body(*args)`.

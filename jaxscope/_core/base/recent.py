@@ -1,13 +1,13 @@
 """Recent: a memory of what was used lately."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Recent"]
 
 V = TypeVar("V")
+_NONE: Any = object()
 
 
 class Recent(Generic[V]):
@@ -21,7 +21,7 @@ class Recent(Generic[V]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._items: OrderedDict[Hashable, V] = OrderedDict()
+        self._items: dict[Hashable, V] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -33,20 +33,21 @@ class Recent(Generic[V]):
     def put(self, key: Hashable, value: V) -> None:
         """Let a key have a value from now on."""
         with self._lock:
+            self._items.pop(key, None)
             self._items[key] = value
-            self._items.move_to_end(key)
             while len(self._items) > self._size:
-                self._items.popitem(last=False)
+                del self._items[next(iter(self._items))]
 
     def get_or(self, key: Hashable, make: Callable[[], V]) -> V:
         """Return the value of `key`, made by `make` if there is none."""
         with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-                return self._items[key]
+            found: V = self._items.pop(key, _NONE)
+            if found is not _NONE:
+                self._items[key] = found  # among the youngest
+                return found
         value = make()  # outside the lock: it may trace, and come back here
         with self._lock:
             value = self._items.setdefault(key, value)
             while len(self._items) > self._size:
-                self._items.popitem(last=False)
+                del self._items[next(iter(self._items))]
         return value

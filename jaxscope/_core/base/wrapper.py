@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["Made", "Wrapper"]
 
@@ -31,7 +31,7 @@ class Wrapper(Made):
     __wrapped__: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any], /) -> None:
-        functools.update_wrapper(self, function, updated=())
+        functools.update_wrapper(cast(Any, self), function, updated=())
 
     def made_of(self) -> tuple[Any, ...]:
         """Return the function."""

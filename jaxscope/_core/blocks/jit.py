@@ -1,6 +1,5 @@
 """jit: a block that is traced once for all the scopes that it is called in."""
 
-import functools
 import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -8,6 +7,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 import jax
 
 from jaxscope._core.base.calls import Call
+from jaxscope._core.base.wrapper import Wrapper
 from jaxscope._core.blocks.block import Block, placeholders
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.recipe import Answers, Recipe
@@ -17,13 +17,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Jitted(Generic[P, R]):
+class Jitted(Wrapper, Generic[P, R]):
     """A block that is traced once for all the scopes it is called in; made by `jit`."""
 
     def __init__(self, block: Callable[P, R]) -> None:
+        super().__init__(block)
         self._function = block
         self._block = Block(block)
-        functools.update_wrapper(self, block, updated=())  # the block may be one of these itself
 
     def __get__(self, instance: Any, owner: type) -> Any:
         return self if instance is None else types.MethodType(self, instance)

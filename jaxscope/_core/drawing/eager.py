@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxscope._core.base.program import Program
 from jaxscope._core.base.recent import Recent
+from jaxscope._core.base.sameness import held_by
 from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
 from jaxscope._core.drawing.place import put
 from jaxscope._core.drawing.tasks import LARGE, Key, Task, foreign
@@ -38,7 +40,7 @@ def eagerly(key: Key, tasks: list[Task]) -> list[jax.Array]:
             kernel = laws.kernel(key.impl, task.law.form, shape, task.dtype, place)
             value = kernel(data, laws.numbers_of(task.law, task.dtype))
         else:
-            value = _foreign_kernel(key.impl, task)(data)
+            value = _foreign(key.impl, task, data)
         if task.nbytes > _WAIT:
             value.block_until_ready()
         drawn.append(value)
@@ -104,16 +106,24 @@ def _folding(impl: Any) -> Callable[[Any, Any], jax.Array]:
     return _foldings.get_or(impl, make)
 
 
-_foreign_kernels: Recent[Callable[[Any], jax.Array]] = Recent(256)
+_foreign_kernels: Recent[Program] = Recent(256)
 
 
-def _foreign_kernel(impl: Any, task: Task) -> Callable[[Any], jax.Array]:
-    def make() -> Callable[[Any], jax.Array]:
-        def jaxscope_draw(data: jax.Array) -> jax.Array:
-            return foreign(data, impl, task.initializer, task.shape, task.dtype)
+def _foreign(impl: Any, task: Task, data: Any) -> jax.Array:
+    """Draw by a function that is not ours, with the raw data of a key."""
 
-        return jax.jit(jaxscope_draw, out_shardings=task.place)
+    def make() -> Program:
+        return Program("jaxscope_draw", out_shardings=task.place)
+
+    def draw(data: jax.Array) -> jax.Array:
+        return foreign(data, impl, task.initializer, task.shape, task.dtype)
 
     if task.kind is None:
-        return make()
-    return _foreign_kernels.get_or((impl, task.kind, task.shape, task.dtype, task.place), make)
+        kernel = make()
+    else:
+        setting = impl, task.kind, task.shape, task.dtype, task.place
+        kernel = _foreign_kernels.get_or(setting, make)
+        if kernel.particular:
+            kernel = make()
+    drawn: jax.Array = kernel(draw, held_by(task.initializer), data)
+    return drawn

@@ -11,7 +11,9 @@ import numpy as np
 from jax import lax
 from jax.sharding import reshard
 
+from jaxscope._core.base.program import Program
 from jaxscope._core.base.recent import Recent
+from jaxscope._core.base.sameness import held_by
 from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
 from jaxscope._core.drawing.place import freed, of_type
 from jaxscope._core.drawing.tasks import Key, Task, foreign
@@ -26,7 +28,6 @@ _LOOPED = 2**18
 #: Of one size class, up to this many shapes have loops of their own; more are cut from longer draws.
 _OWN_LOOPS = 8
 
-Program = Callable[[jax.Array, Any, Any], list[jax.Array]]
 _programs: Recent[Program] = Recent(32)
 
 
@@ -46,14 +47,18 @@ def _draw(key: Key, tasks: list[Task]) -> list[jax.Array]:
     words = np.stack([words_for(task.name) for task in tasks])
     groups = _groups(key, tasks)
     numbers = [_numbers([tasks[at] for at in group]) for group in groups]
+    init = _init(key, tasks, groups)
     if any(task.kind is None for task in tasks):
-        return _program(key, tasks, groups)(key.data, words, numbers)
+        return Program("jaxscope_init")(init, [], key.data, words, numbers)
     # Names and the laws' numbers come in at run time: models that are alike in shape share a program.
     plan = tuple(
         (task.law.form if task.law else task.kind, task.shape, task.dtype, task.place) for task in tasks
     )
-    program = _programs.get_or((key.impl, key.extensible, plan), lambda: _program(key, tasks, groups))
-    return program(key.data, words, numbers)
+    program = _programs.get_or((key.impl, key.extensible, plan), lambda: Program("jaxscope_init"))
+    if program.particular:
+        program = Program("jaxscope_init")
+    held = [array for task in tasks if task.law is None for array in held_by(task.initializer)]
+    return program(init, held, key.data, words, numbers)
 
 
 def _numbers(tasks: list[Task]) -> np.ndarray | None:
@@ -80,13 +85,11 @@ def _groups(key: Key, tasks: list[Task]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _program(key: Key, tasks: list[Task], groups: list[list[int]]) -> Program:
+def _init(key: Key, tasks: list[Task], groups: list[list[int]]) -> Callable[..., list[jax.Array]]:
     impl, threefry = key.impl, key.threefry
     own = isinstance(tasks[0].initializer, Initializer)
-    # The program may outlive the call, and must not keep what belongs to it.
-    tasks = [task._replace(name="") for task in tasks]
 
-    def jaxscope_init(data: jax.Array, words: jax.Array, numbers: list[Any]) -> list[jax.Array]:
+    def init(data: jax.Array, words: jax.Array, numbers: list[Any]) -> list[jax.Array]:
         whole = of_type(data) if own else None
         if whole is not None:
             data = freed(data, whole)
@@ -106,7 +109,7 @@ def _program(key: Key, tasks: list[Task], groups: list[list[int]]) -> Program:
             return [values[at] for at in range(len(tasks))]
         return [values[at] if task.place else reshard(values[at], whole) for at, task in enumerate(tasks)]
 
-    return jax.jit(jaxscope_init)
+    return init
 
 
 def _one(impl: Any, tasks: list[Task]) -> Callable[[jax.Array, Any], jax.Array]:

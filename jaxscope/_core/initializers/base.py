@@ -190,6 +190,7 @@ def as_numbers(value: Any) -> np.ndarray | jax.Array:
     if hasattr(value, "__jax_array__") or _holds(value, jax.Array):
         return jnp.asarray(value)
     array = np.asarray(value)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # files may have the other one
     if array.dtype.kind in "biufcV":
         return array
     if array.dtype.kind == "O" and all(isinstance(item, int) for item in array.flat):

@@ -64,7 +64,7 @@ def set_variable(name: str | None = None, value: Any = _LEFT_OUT, *, full_name: 
     full = own if full_name is not None else run.scopes.current._prefix + own
     entry = _find(run, full, own)
     new = _as_array(run, entry, value)
-    if isinstance(value, (bool, int, float)) and widens(new.dtype, entry.value.dtype):
+    if type(value) in (bool, int, float) and widens(new.dtype, entry.value.dtype):
         new = new.astype(entry.value.dtype)
     if new.shape != entry.shape:
         raise ShapeMismatchError(

@@ -60,13 +60,12 @@ class Memories:
     #: How many kinds of call are told apart.
     KINDS = 256
 
-    __slots__ = ("_kinds", "_unknown", "restless", "warned")
+    __slots__ = ("_kinds", "_unknown", "restless")
 
     def __init__(self) -> None:
         self._kinds: Recent[Memory] = Recent(self.KINDS)
         self._unknown = Memory()
         self.restless = 0  # how often a run changed what the next run reads
-        self.warned: set[str] = set()  # what the user was told
 
     def of(self, kind: Hashable) -> Memory:
         """Return the memory of a kind of call; None stands for all calls of which the kind is unknown."""

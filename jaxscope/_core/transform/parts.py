@@ -39,7 +39,7 @@ class Part:
         return self._method
 
     @property
-    def __name__(self) -> str:  # type: ignore[override]
+    def __name__(self) -> str:
         """`net_apply`, which is what compiled functions are called by."""
         return f"{getattr(self._owner, '__name__', 'function')}_{self._method.__name__}"
 
@@ -54,7 +54,10 @@ class Part:
         users = inspect.signature(self._owner)
         own = list(inspect.signature(self._method).parameters.values())[1:]
         first = [one for one in own if one.kind is one.POSITIONAL_ONLY]
-        named = [one.replace(name=one.name + "_") if one.name in users.parameters else one for one in first]
+        # Another parameter may be called the same, or anything.
+        anything = any(one.kind is one.VAR_KEYWORD for one in users.parameters.values())
+        taken = {one.name for one in first} if anything else set(users.parameters)
+        named = [one.replace(name=one.name + "_") if one.name in taken else one for one in first]
         return users.replace(parameters=[*named, *users.parameters.values()])
 
     def __getattr__(self, name: str) -> Any:

@@ -4,11 +4,11 @@ import functools
 import gc
 import sys
 import types
-from typing import Any
+from typing import Any, cast
 
 from jaxscope._core.base.sameness.look import Look
 from jaxscope._core.base.sameness.reach import Import, Name, is_library, is_library_name, reads_of
-from jaxscope._core.base.sameness.same import Same
+from jaxscope._core.base.sameness.same import Same, lasting
 
 __all__ = [
     "ABSENT",
@@ -43,7 +43,7 @@ def is_fixed(value: Any) -> bool:
 
 def see_fixed(look: Look, value: Any) -> None:
     """Look at a thing that is fixed."""
-    look.add(_FIXED, Same(value))
+    look.add(_FIXED, lasting(value))
     look.calls.add((value.__module__, value.__name__))
 
 
@@ -91,7 +91,7 @@ def _see_global(look: Look, function: types.FunctionType, taken: Name) -> None:
         see_module(look, value, taken.attributes)
     elif value is not ABSENT:
         look.see_at(f" -> {taken.name}", value)
-    elif taken.name not in function.__builtins__:
+    elif taken.name not in cast(Any, function).__builtins__:
         look.add(ABSENT)
     elif taken.name in _DYNAMIC:
         look.give_up(f"a function that calls {taken.name}()")
@@ -116,7 +116,7 @@ def _see_import(look: Look, function: types.FunctionType, taken: Import) -> None
 def see_module(look: Look, module: types.ModuleType, attributes: tuple[str, ...] = ()) -> None:
     """Look at what is taken of a module; if it is the user's, one has to know what that is."""
     if is_library(module):
-        look.add(Same(module))
+        look.add(module)
         look.calls.add((module.__name__, *attributes))
         return
     if not attributes:

@@ -90,7 +90,7 @@ def _see_array(look: Look, value: jax.Array) -> None:
         look.add(_ARRAY, Same(value))
 
 
-def _see_tracer(look: Look, value: Tracer) -> None:
+def _see_tracer(look: Look, value: Any) -> None:
     if not look.alive:
         look.give_up("a traced value")
     look.tracers.append(value)
@@ -145,46 +145,42 @@ def _see_made(look: Look, value: Made) -> None:
 
 def fill() -> None:
     """Fill the tables of how things are looked at."""
-    HANDLERS.update(
-        {
-            float: _see_float,
-            tuple: _see_sequence,
-            list: _see_sequence,
-            set: _see_sequence,
-            frozenset: _see_sequence,
-            dict: _see_mapping,
-            types.MappingProxyType: _see_mapping,
-            range: _by_parts("start", "stop", "step"),
-            np.ndarray: _see_numpy_array,
-            types.FunctionType: see_function,
-            types.MethodType: see_method,
-            types.BuiltinFunctionType: see_builtin,
-            types.MethodWrapperType: see_builtin,
-            functools.partial: see_partial,
-            type(jax.jit(lambda: None)): see_wrapping,
-            type(functools.lru_cache(lambda: None)): see_cache,
-            property: _by_parts("fget", "fset", "fdel"),
-            classmethod: _by_parts("__func__"),
-            staticmethod: _by_parts("__func__"),
-            types.CellType: see_cell,
-            types.CodeType: _see_code,
-            type(Name.attributes): _see_field,
-            types.UnionType: _by_parts("__args__"),
-            weakref.ref: _see_reference,
-            jax.tree_util.PyTreeDef: _see_structure,
-        }
-    )
-    for kind in (complex, decimal.Decimal, dt.date, dt.datetime, dt.time, dt.timedelta):
-        HANDLERS[kind] = _see_by_repr
-    for kind in (re.Pattern, dt.timezone, np.ufunc):
-        HANDLERS[kind] = _see_by_value
-    for kind in (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType):
-        HANDLERS[kind] = _see_by_value
+    handlers: dict[Any, Handler] = {
+        float: _see_float,
+        tuple: _see_sequence,
+        list: _see_sequence,
+        set: _see_sequence,
+        frozenset: _see_sequence,
+        dict: _see_mapping,
+        types.MappingProxyType: _see_mapping,
+        range: _by_parts("start", "stop", "step"),
+        np.ndarray: _see_numpy_array,
+        types.FunctionType: see_function,
+        types.MethodType: see_method,
+        types.BuiltinFunctionType: see_builtin,
+        types.MethodWrapperType: see_builtin,
+        functools.partial: see_partial,
+        type(jax.jit(lambda: None)): see_wrapping,
+        type(functools.lru_cache(lambda: None)): see_cache,
+        property: _by_parts("fget", "fset", "fdel"),
+        classmethod: _by_parts("__func__"),
+        staticmethod: _by_parts("__func__"),
+        types.CellType: see_cell,
+        types.CodeType: _see_code,
+        type(Name.attributes): _see_field,
+        types.UnionType: _by_parts("__args__"),
+        weakref.ref: _see_reference,
+        jax.tree_util.PyTreeDef: _see_structure,
+    }
+    by_repr = complex, decimal.Decimal, dt.date, dt.datetime, dt.time, dt.timedelta
+    handlers |= dict.fromkeys(by_repr, _see_by_repr)
+    by_value = re.Pattern, dt.timezone, np.ufunc
+    slots = types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType
+    handlers |= dict.fromkeys((*by_value, *slots), _see_by_value)
     # These have a state, on which no result should depend.
-    for kind in (type(threading.Lock()), type(threading.RLock())):
-        HANDLERS[kind] = _see_by_identity
-
-    FAMILIES[:] = [
+    handlers |= dict.fromkeys((type(threading.Lock()), type(threading.RLock())), _see_by_identity)
+    HANDLERS.update(handlers)
+    families: list[tuple[Any, Handler]] = [
         (Tracer, _see_tracer),
         (jax.Array, _see_array),
         (np.generic, _see_numpy_number),
@@ -198,3 +194,4 @@ def fill() -> None:
         (jax.Ref | logging.Logger, _see_by_identity),
         (object, see_object),
     ]
+    FAMILIES[:] = families

@@ -114,7 +114,7 @@ class Look:
         if self.unknown is None:
             self.unknown = UnknownError("".join(self._path), what)
 
-    def add(self, *tokens: Hashable) -> None:
+    def add(self, *tokens: Any) -> None:
         """Add to the key what is compared as it is."""
         self._out += tokens
 

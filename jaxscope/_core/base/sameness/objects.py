@@ -2,18 +2,20 @@
 
 import collections
 import types
-from typing import Any
+import weakref
+from typing import Any, cast
 
 from jaxscope._core.base.sameness.functions import ABSENT, is_fixed, see_fixed
 from jaxscope._core.base.sameness.layouts import layout_of
 from jaxscope._core.base.sameness.look import Look
 from jaxscope._core.base.sameness.reach import is_library_name
-from jaxscope._core.base.sameness.same import Same, class_of
+from jaxscope._core.base.sameness.same import Same, class_of, lasting
 
 __all__ = ["see_class", "see_object"]
 
 _END = object()
 _METHODS = (types.FunctionType, classmethod, staticmethod, property)
+_MEMORIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
@@ -21,10 +23,11 @@ def see_class(look: Look, cls: Any) -> None:
     """Look at a class: of the user's, all that is written in it, and in those that it inherits from."""
     if look.again(cls):
         return
-    look.add(Same(cls))
     if is_library_name(cls.__module__):
+        look.add(lasting(cls) if "<locals>" not in cls.__qualname__ else Same(cls))
         look.calls.add((cls.__module__, cls.__qualname__))
         return
+    look.add(Same(cls))
     if type(cls) is not type:
         look.see(type(cls))
     for base in cls.__bases__:
@@ -58,7 +61,11 @@ def see_object(look: Look, value: Any) -> None:
     look.users = look.users or not library
     look.inside = library and callable(value)
     look.see(cls)
-    look.see_attributes(getattr(value, "__dict__", None) or {})
+    attributes = getattr(value, "__dict__", None) or {}
+    if library:
+        # In these it keeps what it remembers of other objects, on which nothing depends.
+        attributes = {name: item for name, item in attributes.items() if not isinstance(item, _MEMORIES)}
+    look.see_attributes(attributes)
     for name, descriptor in layout.slots:
         try:
             item = descriptor.__get__(value, cls)
@@ -80,7 +87,7 @@ def _see_content(look: Look, value: Any, base: Any) -> None:
     elif base is bytearray:
         look.add(bytes(value))
     elif base in (int, float, complex, str, bytes):
-        look.see(base.__getnewargs__(value))  # the builtin number or text that it is equal to
+        look.see(cast(Any, base).__getnewargs__(value))  # the builtin number or text that it is equal to
     else:
         look.add(getattr(value, "maxlen", None))
         look.see_items(base.__iter__(value), base.__len__(value))

@@ -1,9 +1,10 @@
 """Same, or unknown: what looking at one thing comes to."""
 
 import weakref
+from collections.abc import Hashable
 from typing import Any
 
-__all__ = ["Same", "UnknownError", "class_of"]
+__all__ = ["Same", "UnknownError", "class_of", "lasting"]
 
 
 class Same:
@@ -38,6 +39,12 @@ class Same:
         held = self._object()
         # An object that is gone equals nothing, not even a later one at its address.
         return isinstance(other, Same) and held is not None and held is other._object()
+
+
+def lasting(value: Any) -> Hashable:
+    """Return a key by identity for a thing that lasts: it may be kept, which is faster."""
+    cls: Any = type(value)
+    return value if cls.__eq__ is object.__eq__ and cls.__hash__ is object.__hash__ else Same(value)
 
 
 class UnknownError(TypeError):
