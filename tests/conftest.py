@@ -1,16 +1,21 @@
-"""All tests run under JAX's strict rule for mixed dtypes; and which of them are quick, which slow, by folder."""
+"""All tests run under JAX's strict rule for mixed dtypes; by folder, some are quick, and some slow."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import jax
 import pytest
+from hypothesis import settings
+
+# How long an example takes is a fact about the machine, and about who else uses it.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Files for the type checkers, not to be run.
 collect_ignore = ["typing"]
 
-#: What a test's id begins with; the first that fits counts. Of each test's cases one in so many is quick, the first
-#: among them; of those with 0, and of what is not here, none. So a new test is quick where its folder is.
+#: By what a test's id begins with, where the first that fits counts: of each test's cases one in so many is
+#: quick, the first among them; none where it is 0, or nothing fits. A new test is quick where its folder is.
 QUICK = {
     "tests/unit/test_drawing": 0,
     "tests/unit/test_transform.py": 0,

@@ -198,7 +198,8 @@ def _initial(value: np.ndarray, expected: dict[str, Any]) -> dict[str, Any]:
 
 def replay(program: list[Node], outcome: dict[str, Any]) -> dict[str, Any]:
     """What a replay of the program comes to by jaxscope, given the variables of `outcome`."""
-    with jax.enable_x64(True):
+    # As it is written: neither explored nor staged, so that what the program gets are the given objects.
+    with jax.enable_x64(True), jax.disable_jit():
         names = kept(outcome)
         rows = outcome["vars"]
         given = {name: jnp.zeros(rows[i]["shape"], rows[i]["dtype"]) for name, i in names.items()}

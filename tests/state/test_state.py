@@ -28,9 +28,8 @@ def expected_of(name: str, mode: str) -> str:
 def test_matrix(name: str, mode: str):
     """Each write is what docs/state.md says: right, or an error at set_variable."""
     found, expected = matrix.outcome(name, mode), expected_of(name, mode)
-    older = {"AttributeError", "JAX refuses"} if VERSION < (0, 12) and mode == "grad" else set()
     assert expected in {"right", "StateError", "JAX refuses"}
-    assert found in {expected, *older}
+    assert found == expected
     assert found != "wrong"
 
 

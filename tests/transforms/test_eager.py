@@ -371,6 +371,22 @@ def test_effects_of_a_call_that_needs_values_happen_once():
     assert effects(net) == (1, 1)
 
 
+def test_rules_of_derivatives_read_the_object_of_the_call():
+    """Though JAX runs them later, and the first object that a program saw has changed since."""
+
+    def f(x: Any, config: Any) -> Any:
+        clip = jax.custom_vjp(lambda x: x)
+        clip.defvjp(lambda x: (x, None), lambda _, g: (g * config.value,))
+        return layer(x) * clip(x)
+
+    net = js.transform(f)
+    one, two = Plain(2.0), Plain(2.0)
+    derivative = jax.grad(lambda x, config: net.apply(W, x, config))
+    assert [derivative(X, one), derivative(X, two)] == [6, 6]
+    one.value = 3.0
+    assert [derivative(X, two), derivative(X, one), derivative(X, two)] == [6, 8, 6]
+
+
 # --- what cannot be jitted -------------------------------------------------------------------------
 
 

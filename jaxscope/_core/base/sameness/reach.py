@@ -109,7 +109,7 @@ def is_library(module: ModuleType) -> bool:
     """Tell whether a module belongs to Python, JAX, jaxscope or an installed package.
 
     Example:
-        >>> is_library(jnp), is_library(__import__("__main__"))
+        >>> is_library(jnp), is_library(ModuleType("mine"))
         (True, False)
     """
     file = getattr(module, "__file__", None)
