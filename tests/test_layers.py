@@ -53,7 +53,7 @@ def layer(module: str) -> str:
 
 
 def statements(module: str) -> Iterator[ast.AST]:
-    """Yield what a module does, wherever in its file; what `jaxscope` only gives on demand, it does not import."""
+    """Yield what a module does, wherever in its file; what `jaxscope` gives on demand is not imported."""
     tree = ast.parse(FILES[module].read_text())
     if module == "jaxscope":
         tree.body = [node for node in tree.body if not ast.unparse(node).startswith("if TYPE_CHECKING:")]

@@ -2,13 +2,8 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import pytest
 
-import jaxscope as js
-from jaxscope._core.passes.recording import Recording
-from jaxscope._core.passes.replaying import Replaying
 from tests.conformance import corpus, outcomes, runner
 
 

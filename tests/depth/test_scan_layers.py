@@ -623,7 +623,10 @@ def test_computed_initial_values():
         return x * js.get_variable("w", initializer=x + 1)
 
     made = js.transform(js.scan_layers(block, 2)).init(jax.random.key(0), jnp.ones(2))
-    assert {name: value.tolist() for name, value in made.items()} == {"layer_0/w": [2, 2], "layer_1/w": [3, 3]}
+    assert {name: value.tolist() for name, value in made.items()} == {
+        "layer_0/w": [2, 2],
+        "layer_1/w": [3, 3],
+    }
 
 
 def test_wrong_stack():

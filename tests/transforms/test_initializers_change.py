@@ -41,8 +41,8 @@ def test_an_initializer_is_called_as_it_is_now(thing: Thing, make: Any, how: str
     """Whatever it reads has changed; also where another like it has changed in between."""
     one, two = thing.make(2.0), thing.make(2.0)
     nets = [
-        js.transform(lambda start=make(held, thing.read): js.get_variable("w", [], initializer=start))
-        for held in (one, two)
+        js.transform(lambda start=start: js.get_variable("w", [], initializer=start))
+        for start in (make(one, thing.read), make(two, thing.read))
     ]
 
     def drawn() -> list[float]:

@@ -1,7 +1,7 @@
 """Drawing with initializers of the user's: what they may do, and what is said of those that don't fit."""
 
-import logging
 import inspect
+import logging
 
 import jax
 import jax.numpy as jnp

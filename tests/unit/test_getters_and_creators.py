@@ -136,7 +136,10 @@ def test_a_creator_can_be_called():
         js.transform(lambda: js.variable_creator_scope(3)).spec()
 
 
-ASKS = {"get_variable": lambda: js.get_variable("w", [2]), "Variable": lambda: js.Variable([1.0, 1.0], name="w")}
+ASKS = {
+    "get_variable": lambda: js.get_variable("w", [2]),
+    "Variable": lambda: js.Variable([1.0, 1.0], name="w"),
+}
 TWICE = pytest.mark.xfail(raises=KeyError, reason="the name is entered twice, and cannot be undone twice")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxscope._core.base.sameness import Look, UnknownError
@@ -18,7 +19,7 @@ def is_array(leaf: Any, *, structs: bool = True) -> bool:
         structs: Whether a `jax.ShapeDtypeStruct` stands for an array.
     """
     if isinstance(leaf, (np.ndarray, np.generic)):  # of objects, texts, dates and records JAX has no arrays
-        return jax.dtypes.issubdtype(leaf.dtype, np.number) or leaf.dtype == np.bool_
+        return bool(jnp.issubdtype(leaf.dtype, np.number) or leaf.dtype == np.bool_)
     return isinstance(leaf, (jax.Array, jax.Ref)) or (structs and isinstance(leaf, jax.ShapeDtypeStruct))
 
 

@@ -1,4 +1,4 @@
-"""The border of a block: notes what the block asks for, and answers with inputs of the block's own program."""
+"""The border of a block: notes what it asks for, and answers with inputs of the block's own program."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

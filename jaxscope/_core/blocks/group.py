@@ -1,4 +1,4 @@
-"""Groups: the variables of many layers, stacked; the books make those of single layers when asked for them."""
+"""Groups: the variables of many layers, stacked; the books make single layers' when asked for them."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ class Group:
         prefix: What the full names of all layers begin with.
         position: How many variables were made before.
         settled: Whether the entries were made.
-        homes: The cell and index of each variable's stack, by the name relative to a layer's scope; none while
-            recording.
+        homes: The cell and index of each variable's stack, by the name relative to a layer's scope;
+            none while recording.
     """
 
     position = 0

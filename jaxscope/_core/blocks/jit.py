@@ -53,7 +53,7 @@ class Jitted(Wrapper, Generic[P, R]):
         return cast(R, result)
 
     def _ask(self, run: Pass, call: Call) -> tuple[Recipe, Answers] | None:
-        """Return the block's recipe, and what it gets in the current scope; None where it has to run as it is."""
+        """Return the block's recipe, and what it gets here; None where it has to run as it is."""
         try:
             recipe = self._block.recipe(run, call)
         except (CannotLiftError, BlockFailedError):

@@ -1,6 +1,6 @@
 """Layers: one block, and the variables of many scopes, stacked; what scan_layers and ensemble share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -190,7 +190,7 @@ class Prepared:
         return self.recipe.compute(given, words, counts, arrays)
 
     @contextmanager
-    def outside(self, run: Pass, name: str) -> Iterator[None]:
+    def outside(self, run: Pass, name: str) -> Generator[None]:
         """Run the layers under their name, without requests of the pass."""
         with run.traces.neutral(), jax.named_scope(name):
             yield

@@ -79,9 +79,9 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
                 fix="call the function with the values that js.lift returned, or with others of these names",
             )
         given = {key: as_given(name, values[name]) for key, name in names.items()}
-        keys = (None, None) if words is None else (words[0], counts[0])
+        own = (None, None) if words is None else (words[0], counts[0])
         arrays = _like(call, Call(args, kwargs))
-        return cast(R, recipe.returned(recipe.compute(given, *keys, arrays)[0]))
+        return cast(R, recipe.returned(recipe.compute(given, own[0], own[1], arrays)[0]))
 
     prefix = run.scopes.current._prefix
     values = {name: answers.values[key] for key, name in names.items()}
@@ -109,7 +109,7 @@ def _names(recipe: Recipe, answers: Answers | None) -> dict[Any, str]:
 def _like(recorded: Call, call: Call) -> list[Any]:
     """Return the arrays of a call, which must be like the one that the block was recorded with."""
     one, other = (
-        (call.tree, [kept and kept[1] for kept in call.static], [describe(array) for array in call.arrays])
+        (call.tree, [kept and kept[0] for kept in call.static], [describe(array) for array in call.arrays])
         for call in (recorded, call)
     )
     if one != other:

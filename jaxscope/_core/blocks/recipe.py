@@ -15,6 +15,7 @@ from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Took
 from jaxscope._core.blocks.program import BlockProgram
 from jaxscope._core.model.random_keys import check_taking
+from jaxscope._core.passes.around import Around
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.running import Pass
 
@@ -129,7 +130,7 @@ class Recipe:
     # --- asking in another scope ---------------------------------------------------------------
 
     def ask(self, run: Pass, arguments: list[Any]) -> Answers | None:
-        """Ask for all that the block asks for, in the current scope; None where it gets something of another type.
+        """Ask for all that the block asks for, in the current scope; None where a type is another.
 
         Args:
             run: The pass.
@@ -147,7 +148,7 @@ class Recipe:
             if event.creators is run.around.creators:
                 value = run.ask(name, event.request, event.site)
             else:
-                with run.during(lambda around, event=event: around._replace(creators=event.creators)):
+                with run.during(_with_creators(event.creators)):
                     value = run.ask(name, event.request, event.site)
             if not isinstance(value, jax.Array) or jax.typeof(value) != event.type:
                 return None
@@ -187,7 +188,7 @@ class Recipe:
     # --- computing -----------------------------------------------------------------------------
 
     def stack(self, rows: list[list[tuple[Any, Any]]]) -> tuple[Any, Any]:
-        """Return words and counts of the keys in several scopes, as uint32[scopes, keys, 2] and uint32[scopes, keys]."""
+        """Return words and counts of keys, as uint32[scopes, keys, 2] and uint32[scopes, keys]."""
         if not self.takes_keys:
             return None, None
         return _stacked(rows, 0), _stacked(rows, 1)
@@ -203,9 +204,10 @@ class Recipe:
             counts: uint32[keys], or None.
             arrays: Those of its arguments.
         """
-        keys = 0 if words is None else len(words)
-        given = {**values, **{("words", at): words[at] for at in range(keys)}}
-        given |= {("count", at): counts[at] for at in range(keys)}
+        given = dict(values)
+        if words is not None:
+            for at in range(len(words)):
+                given["words", at], given["count", at] = words[at], counts[at]
         out = self._program(given, arrays)
         cut = len(out) - len(self.writes)
         return out[:cut], dict(zip(self.writes, out[cut:], strict=True))
@@ -213,6 +215,10 @@ class Recipe:
     def returned(self, arrays: Any) -> Any:
         """Return what the block returns, with such arrays in it."""
         return self._rest.join(arrays)[0]
+
+
+def _with_creators(creators: tuple[Any, ...]) -> Callable[[Around], Around]:
+    return lambda around: around._replace(creators=creators)
 
 
 #: Stands for the key of the stream that is open around the block.
@@ -232,7 +238,7 @@ class _Inside(NamedTuple):
 
 
 def _placed(event: Asked | Took, stream: Any, arguments: list[Any], closed_over: list[Any]) -> Asked | Took:
-    """Return an event that says where the given key of it comes from, and keeps nothing of the block's trace."""
+    """Return an event that says where its given key comes from, and keeps nothing of the block's trace."""
     if isinstance(event, Asked):
         return event
     given = event.given

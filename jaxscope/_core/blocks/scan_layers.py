@@ -152,6 +152,3 @@ def scan_layers(
         {'layer_{}/w': (3, 4, 4)}
     """
     return Scanned(block, length, name, unroll, remat)
-
-
-_NUMBERS = jax.Array | np.ndarray | np.generic | bool | int | float | complex

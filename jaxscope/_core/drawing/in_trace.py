@@ -49,7 +49,8 @@ def _draw(key: Key, tasks: list[Task]) -> list[jax.Array]:
     numbers = [_numbers([tasks[at] for at in group]) for group in groups]
     init = _init(key, tasks, groups)
     if any(task.kind is None for task in tasks):
-        return Program("jaxscope_init")(init, [], key.data, words, numbers)
+        alone: list[jax.Array] = Program("jaxscope_init")(init, [], key.data, words, numbers)
+        return alone
     # Names and the laws' numbers come in at run time: models that are alike in shape share a program.
     plan = tuple(
         (task.law.form if task.law else task.kind, task.shape, task.dtype, task.place) for task in tasks
@@ -58,7 +59,8 @@ def _draw(key: Key, tasks: list[Task]) -> list[jax.Array]:
     if program.particular:
         program = Program("jaxscope_init")
     held = [array for task in tasks if task.law is None for array in held_by(task.initializer)]
-    return program(init, held, key.data, words, numbers)
+    drawn: list[jax.Array] = program(init, held, key.data, words, numbers)
+    return drawn
 
 
 def _numbers(tasks: list[Task]) -> np.ndarray | None:

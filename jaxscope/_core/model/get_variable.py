@@ -88,10 +88,10 @@ def get_variable(
         refuse_others("get_variable", others)
     scope = run.scopes.current
     options = scope._options
-    # What calls have in common that are understood alike, wherever they start from; the rest is looked at anew.
+    # What calls have in common that are understood alike, wherever they start from.
     alike: Any = None
     sizes: tuple[int, ...] | None = None
-    if collections is custom_getter is None and (trainable is True or trainable is False):
+    if collections is None and custom_getter is None and (trainable is True or trainable is False):
         sizes = None if shape is None else known_shape(shape)
         if (shape is None or sizes is not None) and (initializer is None or callable(initializer)):
             alike = sizes, trainable

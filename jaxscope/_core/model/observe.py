@@ -16,8 +16,7 @@ class Answer(NamedTuple):
 
     Attributes:
         name: The full name.
-        value: The array; where custom getters are passed through, in front of them (`behind` is False) or what
-            they made of it.
+        value: The variable, or what custom getters made of it, by `behind`.
         made: Whether this request made the variable; None in front of the getters, where it is not known.
         site: The user's file and line.
         trainable: Whether the request asks for a trainable variable.
@@ -79,8 +78,8 @@ def observe(listener: Callable[[Answer], Any]) -> AbstractContextManager[None]:
 
     Args:
         listener: Called with an `Answer` twice for each request: for the variable, behind the custom getters
-            (`behind` is True), and for what the model gets. In an inner trace its value is a tracer, which must
-            not be kept.
+            (`behind` is True), and for what the model gets. In an inner trace its value is a tracer, which
+            must not be kept.
 
     Returns:
         A context manager. Blocks (`js.jit`, `js.scan_layers`, ...) tell of each variable of each scope once.

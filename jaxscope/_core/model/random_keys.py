@@ -1,7 +1,7 @@
 """Random keys for dropout and the like, by scope, so that code elsewhere does not shift them."""
 
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any
 
 import jax
 
@@ -18,8 +18,8 @@ class Stream:
     Attributes:
         given: The key as the user gave it: keys of one object are counted together.
         key: The key, or None.
-        loops: How many loops were open when the stream was: they run their bodies with this stream in each step,
-            on a key of the step.
+        loops: How many loops were open when the stream was: they run their bodies with this stream in each
+            step, on a key of the step.
     """
 
     def __init__(self, given: Any) -> None:
@@ -101,7 +101,7 @@ def next_key() -> jax.Array:
         )
     check_taking(run, stream)
     words, count = run.key_parts(stream.given, run.scopes.current._name)
-    return cast(jax.Array, jax.random.fold_in(fold(stream.key, words), count))
+    return jax.random.fold_in(fold(stream.key, words), count)
 
 
 def check_taking(run: Pass, stream: Stream) -> None:

@@ -168,8 +168,8 @@ class variable_scope(contextlib.ContextDecorator):  # noqa: N801 - TF1's name
             )
         if compat.looks_for_nans(Pass.run.__code__):
             raise FloatingPointError(
-                f"a NaN or an Inf came out of a jitted function that opens default_name={default!r}, at {here()}; "
-                "to find the operation, open the scope by name, or run under jax.disable_jit()"
+                f"a NaN or an Inf came out of a jitted function that opens default_name={default!r}"
+                f" (at {here()}); to find the operation, open the scope by name, or use jax.disable_jit()"
             )
         return run.scopes.free_name(default)
 

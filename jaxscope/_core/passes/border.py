@@ -51,7 +51,7 @@ class Border:
         run.write(entry, value)
 
     def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Note that a random key was taken, of one that was given as an object, in a scope; return its parts."""
+        """Note that a random key was taken, of one given as an object, in a scope; return its parts."""
         return parts
 
 

@@ -1,4 +1,4 @@
-"""Cells: where a value lives that several names share, or that inner traces write; one home for each value."""
+"""Cells: where a value lives that several names share, or that inner traces write; its one home."""
 
 from typing import Any
 

@@ -47,7 +47,7 @@ def members(run: Reader, key: str, matches: Callable[[str], Any] | None) -> list
 
 
 def variables(run: Reader, key: str, matches: Callable[[str], Any] | None) -> dict[str, Any]:
-    """Return the variables in a collection whose name matches (None: all), by full name, in order of making."""
+    """Return the variables in a collection whose name matches (None: all), in order of making."""
     run.books.settle()
     return {
         name: run.read(entry)

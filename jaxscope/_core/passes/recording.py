@@ -26,9 +26,11 @@ def _primitive() -> Any:
 
     primitive = Primitive("variables")
     primitive.multiple_results = True
-    primitive.def_abstract_eval(lambda *, aval, count, label: [aval] * count)
+    primitive.def_abstract_eval(lambda *, aval, count, label: [aval] * count)  # noqa: ARG005
     primitive.def_impl(
-        lambda *, aval, count, label: [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)]
+        lambda *, aval, count, label: [  # noqa: ARG005
+            jnp.zeros(aval.shape, aval.dtype) for _ in range(count)
+        ]
     )
     return primitive
 

@@ -39,7 +39,7 @@ def missing(name: str, site: Site, scope: str, near: str, *, given: bool) -> Var
     """Return the error for a name that nobody made, in a scope that makes none."""
     fix = "make it before, in a scope without reuse=True; or share and make with reuse=js.AUTO_REUSE"
     if given:
-        fix += "\n(it is among the given variables, and may be made: a custom getter that passes on reuse=None does)"
+        fix += "\n(it is among the given variables: a custom getter that passes on reuse=None makes it)"
     return VariableNotFoundError(
         f"variable {name!r} does not exist, and this scope makes none",
         at=site,
@@ -72,7 +72,7 @@ def other_dtype(entry: Entry, made: str, dtype: Any, again: Site, scope: str) ->
 
 
 def conflict(entry: Entry, scope: str) -> CollectionError:
-    """Return the error for a variable that is not trainable, and in the collection of those that are (R45)."""
+    """Return the error for a variable that is not trainable, in the collection of those that are (R45)."""
     return CollectionError(
         f"variable {entry.name!r} is not trainable, and is put in 'trainable_variables'",
         at=entry.site,

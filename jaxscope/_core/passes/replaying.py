@@ -84,7 +84,7 @@ class Replaying(Pass):
         return found
 
     def stack(self, name: str) -> tuple[Cell, Any] | None:
-        """Return where the variables of all layers are given as one array, by their name with `{}`; or None."""
+        """Return where the variables of all layers are given as one array, by the name with `{}`; or None."""
         if name in self.given:
             return self.cell(name), ...
         place = place_in_stack(name, self.given)
@@ -93,7 +93,7 @@ class Replaying(Pass):
     # --- reading -------------------------------------------------------------------------------
 
     def begin(self, entry: Entry) -> Any:
-        value = self.given.get(entry.name) if self._alone else None
+        value: Any = self.given.get(entry.name) if self._alone else None
         # Nearly all are like this: an array, given by itself, of the shape and dtype asked for.
         if (
             type(value) in _ARRAYS

@@ -274,7 +274,7 @@ class Pass:
         """Give a variable a new value that fits it; the checks are those of every write.
 
         Raises:
-            StateError: The variable is trainable; or here is a transform that loses, repeats or refuses a write.
+            StateError: The variable is trainable; or a transform here loses, repeats or refuses a write.
         """
         if entry.trainable:
             raise StateError(
@@ -334,7 +334,7 @@ class Pass:
     # --- what scope objects need ---------------------------------------------------------------
 
     def look(self, what: str) -> None:
-        """Note that something was read that inner traces depend on, if this pass is the one that runs here."""
+        """Note that something was read that inner traces depend on, if this is the pass that runs here."""
         if running() is self:
             current(what)
 

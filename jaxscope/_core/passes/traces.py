@@ -60,12 +60,12 @@ class Traces:
     """The traces of one pass, and the key under which new ones begin."""
 
     __slots__ = (
+        "_base",
         "_key",
         "_open",
         "_place",
         "aborted",
         "active",
-        "_base",
         "current",
         "everywhere",
         "found",
@@ -151,7 +151,7 @@ class Traces:
         self._note(state, chain, staging)
 
     def adopt(self) -> None:
-        """Take the present trace for one that JAX's caches cannot hand out: of a function made for one call."""
+        """Take the present trace for one that JAX's caches cannot hand out: its function serves one call."""
         state = self.state()
         if not state == self.current:  # noqa: SIM201 - see `look`
             chain = compat.traces()
@@ -204,7 +204,7 @@ class Traces:
         raise Restart(self)
 
     def close(self) -> None:
-        """Forget what the keys were made of: among it streams, whose keys may be traced; the pass has ended."""
+        """Forget what the keys were made of, streams among it, whose keys may be traced."""
         self.numbers.close()
 
     def rekey(self, place: tuple[str, int], key: Callable[[], Hashable]) -> None:

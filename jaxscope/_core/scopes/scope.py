@@ -103,7 +103,7 @@ class VariableScope:
 
     @property
     def original_name_scope(self) -> str:
-        """The path of the name scope that was opened with the scope, with a slash at its end; `""` for the root."""
+        """The path of the name scope that was opened with the scope, and a slash; `""` for the root."""
         self._look()
         self._absolute("the name scope of a scope")
         return self._space and self._space + "/"
@@ -116,7 +116,8 @@ class VariableScope:
     @property
     def reuse(self) -> Reuse:
         """False, True or `AUTO_REUSE`."""
-        return self._look().reuse
+        reuse: Reuse = self._look().reuse
+        return reuse
 
     @property
     def dtype(self) -> Any:
@@ -136,7 +137,8 @@ class VariableScope:
     @property
     def custom_getter(self) -> Callable[..., Any] | None:
         """The custom getter, with those of outer scopes behind it, or None."""
-        return self._look().custom_getter
+        getter: Callable[..., Any] | None = self._look().custom_getter
+        return getter
 
     @property
     def partitioner(self) -> Any:
