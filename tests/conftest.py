@@ -18,6 +18,7 @@ collect_ignore = ["typing"]
 #: quick, the first among them; none where it is 0, or nothing fits. A new test is quick where its folder is.
 QUICK = {
     "tests/unit/test_drawing": 0,
+    "tests/unit/test_laws.py": 0,
     "tests/unit/test_transform.py": 0,
     "tests/unit": 10,
     "tests/design/test_dqn.py": 1,
@@ -33,8 +34,8 @@ QUICK = {
     "tests/state/test_discharge_random.py": 0,
     "tests/state": 12,
     "tests/layers/test_layers.py": 20,
-    "tests/layers/test_recorded.py::test_initial_values": 0,
-    "tests/layers/test_recorded.py": 20,
+    "tests/layers/test_recorded.py::test_numbers": 100,
+    "tests/layers/test_recorded.py::test_variables": 20,
     "tests/test_errors_page.py": 20,
     "tests/test_layers.py": 40,
     "tests/test_p": 40,  # pages, what is public
@@ -44,21 +45,25 @@ QUICK = {
     "jaxscope/_core": 1,
 }
 
-#: Beside those that say so themselves.
-SLOW = ("tests/test_benchmarks.py", "tests/test_examples.py", "tests/transforms/test_transparency.py")
+#: Likewise, beside those that say so themselves; none of them is quick.
+SLOW = (
+    "tests/test_benchmarks.py",
+    "tests/test_examples.py",
+    "tests/transforms/test_transparency.py",
+    "tests/unit/test_placing.py::test_on_eight_devices",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is quick, and what is slow."""
     cases: Counter[str] = Counter()
     for item in items:
-        share = share_of(item.nodeid, QUICK)
-        test = item.nodeid.partition("[")[0]
-        if share and cases[test] % share == 0:
-            item.add_marker("quick")
-        cases[test] += 1
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
+        share, test = share_of(item.nodeid, QUICK), item.nodeid.partition("[")[0]
+        if share and cases[test] % share == 0 and not item.get_closest_marker("slow"):
+            item.add_marker("quick")
+        cases[test] += 1
 
 
 def share_of(test: str, shares: Mapping[str, int]) -> int:

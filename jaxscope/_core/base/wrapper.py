@@ -11,8 +11,8 @@ __all__ = ["Made", "Wrapper"]
 class Made:
     """A thing of jaxscope's that is all that it was made of, whatever it remembers beside that."""
 
-    #: Whether calling it runs functions of the user's in a trace of JAX's.
-    traces = False
+    #: Whether calling it may run functions of the user's in a trace of JAX's.
+    traces = True
 
     def made_of(self) -> tuple[Any, ...]:
         """Return all that tells two of these apart."""

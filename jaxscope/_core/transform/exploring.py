@@ -49,7 +49,9 @@ def off_the_record(
     variables = Call(given)
     memory.eagerly = None
 
-    def trace(values: list[Any], arrays: list[Any]) -> Result:
+    taken: list[T] = []  # JAX may remember what a function returned
+
+    def trace(values: list[Any], arrays: list[Any]) -> tuple[()]:
         (given,) = variables.join(values)
         args, kwargs = call.join(arrays)
         run, result = complete(
@@ -62,12 +64,13 @@ def off_the_record(
             memory.eagerly = f"the function changes {filled} while it runs"
         elif not Result(result).plain:
             memory.eagerly = "the function returns an object that is no pytree"
-        return Result(take(run))
+        taken.append(take(run))
+        return ()
 
     # `trace` is a function of its own, so that JAX has no older trace of it.
-    taken: T = jax.eval_shape(trace, variables.arrays, call.arrays).value()
+    jax.eval_shape(trace, variables.arrays, call.arrays)
     memory.completed = True
-    return taken
+    return taken.pop()
 
 
 def explore(

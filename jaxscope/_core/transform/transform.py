@@ -35,6 +35,8 @@ class Transformed(Wrapper, Generic[P, R]):
         Array(7., dtype=float32)
     """
 
+    traces = False  # by itself, that is
+
     def __init__(self, fun: Callable[P, R], /) -> None:
         super().__init__(fun)
         self._fun: Callable[..., R] = fun

@@ -88,11 +88,13 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         """The size of all variables, in bytes."""
         return sum(spec.nbytes for spec in self.values())
 
-    def init(self, key: jax.Array) -> Variables:
+    def init(self, key: jax.Array, *, mesh: Any = None) -> Variables:
         """Return initial values, each of which depends on (key, full name, shape, dtype, initializer) alone.
 
         Args:
             key: A typed key (`jax.random.key(0)`) or a legacy one, of shape `()` or `(2,)`.
+            mesh: The `jax.sharding.Mesh` whose axes the partitioners name: each part of a variable is then made
+                on the device where it lives (of a stack, put there). None for JAX's default device.
 
         Returns:
             One array for each spec. Any subset of the specs gives the same bits for its names.
@@ -100,6 +102,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Raises:
             InitializerError: A value is computed from the function's inputs (use `net.init`), or an
                 initializer returns another shape or dtype than asked.
+            InvalidShapeError: A variable cannot be split as its partitioner says (code `sharding`).
         """
         for spec in self.values():
             if spec.initializer is FROM_INPUTS:
@@ -109,13 +112,19 @@ class VariableSpecs(Mapping[str, VariableSpec]):
                     first=spec.site,
                     fix="call net.init(key, *args) with real arguments, not spec(...).init(key)",
                 )
-        asked = [
-            request
-            for spec in self.values()
-            for request in requests(spec.name, spec.initializer, spec.shape, spec.dtype)
-        ]
-        values = iter(drawing.draw(key, asked))
-        return self._variables(drawn(spec.initializer, values) for spec in self.values())
+        asked: list[Any] = []
+        places: list[Any] = []
+        homes = [None] * len(self) if mesh is None else [self.shardings(mesh)[name] for name in self]
+        for spec, home in zip(self.values(), homes, strict=True):
+            parts = list(requests(spec.name, spec.initializer, spec.shape, spec.dtype))
+            asked += parts
+            places += [home if len(parts) == 1 else None] * len(parts)
+        values = iter(drawing.draw(key, asked, None if mesh is None else places))
+        made = [drawn(spec.initializer, values) for spec in self.values()]
+        return self._variables(
+            value if home is None or value.sharding == home else jax.device_put(value, home)
+            for value, home in zip(made, homes, strict=True)
+        )
 
     def _variables(self, values: Iterable[Any]) -> Variables:
         """Return one value for each spec as a pytree that fits the variables."""
