@@ -8,11 +8,16 @@ import enum
 import functools
 import gc
 import math
+import os
+import random
 import sys
+import time
 import types
 import weakref
 from collections.abc import Callable
 from decimal import Decimal
+from random import random as a_random_number
+from time import time as now
 from typing import Any, NamedTuple
 
 import jax
@@ -288,6 +293,40 @@ def test_the_unknown_is_named(what: str):
 
 
 THIS = sys.modules[__name__]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: random.random(),
+        lambda: random.gauss(0, 1),
+        lambda: a_random_number(),
+        lambda: np.random.normal(),  # noqa: NPY002
+        lambda: time.perf_counter(),
+        lambda: now(),
+        lambda: os.environ["HOME"],
+        lambda: os.getenv("HOME"),
+    ],
+)
+def test_what_changes_at_each_call_is_unknown(function: Any):
+    """Random numbers, the time and the environment, by module or by name."""
+    with pytest.raises(UnknownError):
+        key_of(function)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: random.Random(0).random(),
+        lambda: np.random.default_rng(0).normal(),
+        lambda: jax.random.normal(jax.random.key(0)),
+        lambda: os.path.join("a", "b"),
+        lambda: time.sleep(0),
+    ],
+)
+def test_what_does_not_is_known(function: Any):
+    """Also where random numbers begin with a seed."""
+    assert key_of(function) == key_of(function)
 
 
 def test_places_of_a_call():

@@ -33,6 +33,28 @@ _BUILTIN = object()
 _DYNAMIC = frozenset({"eval", "exec", "globals", "__import__", "open", "input"})
 
 
+#: Libraries are taken as fixed, apart from what these parts of them are there to give: another value at each
+#: call. What is in brackets makes something that is looked at by itself.
+_CHANGING = {
+    "random": {"Random"},
+    "secrets": set[str](),
+    "time": {"sleep"},
+    "uuid": {"UUID"},
+    "os.environ": set[str](),
+    "os.getenv": set[str](),
+    "numpy.random": {"Generator", "PCG64", "RandomState", "SeedSequence", "default_rng"},
+}
+
+
+def _changes(*names: str) -> bool:
+    """Tell whether what a library offers under a name gives another value at each call."""
+    dotted = ".".join(names)
+    return any(
+        (dotted == part or dotted.startswith(part + ".")) and names[-1] not in makers
+        for part, makers in _CHANGING.items()
+    )
+
+
 def is_fixed(value: Any) -> bool:
     """Tell whether a thing is what a library offers under a name; nobody changes that."""
     name, home = getattr(value, "__name__", None), getattr(value, "__module__", None)
@@ -118,6 +140,8 @@ def see_module(look: Look, module: types.ModuleType, attributes: tuple[str, ...]
     if is_library(module):
         look.add(module)
         look.calls.add((module.__name__, *attributes))
+        if _changes(module.__name__, *attributes):
+            look.give_up(f"a function that uses {'.'.join((module.__name__, *attributes))}")
         return
     if not attributes:
         look.give_up(f"the module {module.__name__}, of which any part may be used")
@@ -143,6 +167,8 @@ def see_builtin(look: Look, value: Any) -> None:
     owner = value.__self__
     if owner is None or isinstance(owner, types.ModuleType):
         look.add(_FIXED, value)
+        if _changes(str(value.__module__), value.__name__):
+            look.give_up(f"{value.__module__}.{value.__name__}")
     else:
         look.users = True
         look.add(type(value), value.__name__)
