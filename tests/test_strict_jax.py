@@ -60,22 +60,12 @@ def train(x):
     return variables, step(variables.trainable, variables.non_trainable)
 
 
-# What does not hold yet: strict, so that whoever mends it has to take it out of here.
-OPEN = {
-    "no jit": "draws are then eager, and differ in the last bit",
-}
-CASES = [
-    pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name]) if name in OPEN else ())
-    for name in SWITCHES
-]
-
-
 @pytest.fixture(scope="module")
 def expected():
     return train(jnp.ones([2, 4]))
 
 
-@pytest.mark.parametrize("switch", CASES)
+@pytest.mark.parametrize("switch", SWITCHES)
 def test_same_values_under(switch, expected):
     """Init, apply with state and the gradient are as under JAX's defaults; initial values to the bit."""
     x = jnp.ones([2, 4])

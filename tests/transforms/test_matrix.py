@@ -35,8 +35,16 @@ def _singles() -> list[Any]:
 def _runner(wrapper: Wrapper, style: str) -> Any:
     """Return what wraps a function: once for all, as a decorator does, or a new closure of it each time."""
     if style == "module":
-        return functools.cache(wrapper.wrap)
+        return functools.partial(_decorated, wrapper)
     return lambda f: wrapper.wrap(lambda x: f(x))
+
+
+def _decorated(wrapper: Wrapper, f: Any) -> Any:
+    # The function keeps it: a cache of ours would grow with each pass, and a program that changes what it
+    # reads is run as written.
+    if not hasattr(f, "wrapped"):
+        f.wrapped = wrapper.wrap(f)
+    return f.wrapped
 
 
 @functools.cache

@@ -179,17 +179,16 @@ def test_contents_count_not_identity(value: Any):
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3)
-trees = st.recursive(
-    leaves,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.tuples(inner, inner)
-        | st.dictionaries(st.text(max_size=2) | st.integers() | st.booleans(), inner, max_size=3)
-        | st.builds(Plain, inner)
-        | st.builds(Slotted, inner)
-        | st.builds(Data, inner)
-    ),
-    max_leaves=8,
+trees: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        leaves
+        | st.lists(trees, max_size=3)
+        | st.tuples(trees, trees)
+        | st.dictionaries(st.text(max_size=2) | st.integers() | st.booleans(), trees, max_size=3)
+        | st.builds(Plain, trees)
+        | st.builds(Slotted, trees)
+        | st.builds(Data, trees)
+    )
 )
 
 

@@ -52,21 +52,3 @@ def complete(
         if not again:
             raise Restart(run.traces)
         everywhere = True
-
-
-def finish(attempt: Callable[[list[Any], bool], None], passes: list[Any]) -> None:
-    """Make attempts at a pass until one comes to its end; each puts its pass into `passes`."""
-    # Until blocks call `complete`.
-
-    class Later:
-        def __init__(self, everywhere: bool) -> None:
-            self.everywhere = everywhere
-            self.before = len(passes)
-
-        @property
-        def traces(self) -> Any:
-            return passes[-1].traces if len(passes) > self.before else Later
-
-        aborted = False
-
-    complete(Later, lambda later: attempt(passes, later.everywhere))
