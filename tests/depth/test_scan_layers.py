@@ -454,7 +454,7 @@ def test_inherited_options(options: Any):
         {"unroll": True},
         {"remat": True, "unroll": True},
     ],
-    ids=str,
+    ids=["remat", "remat-by-policy", "unroll", "unroll-all", "remat-unroll-all"],
 )
 def test_remat_and_unroll(options: Any):
     """Neither changes what comes out, gradients and state included."""

@@ -344,6 +344,26 @@ def test_places_of_a_call():
     assert caught.value.place == "self.value"
 
 
+def test_things_that_fail_when_they_are_looked_at_are_unknown():
+    """Whatever an object does when it is asked for its parts, a call with it runs as it is."""
+
+    class Breaking:
+        def __getattribute__(self, name: str) -> Any:
+            raise ZeroDivisionError
+
+    with pytest.raises(UnknownError, match="Breaking, which gives ZeroDivisionError"):
+        key_of([Breaking()])
+
+
+def test_variables_are_known():
+    """A function may close over the variables of another one: they are arrays by name."""
+    one = js.Variables({"a/w": jnp.ones(2), "b": jnp.zeros(2)}, non_trainable=["b"])
+    same = js.Variables(dict(one), non_trainable=["b"])
+    assert key_of(closing(one)) == key_of(closing(same)) != key_of(closing(js.Variables(dict(one))))
+    assert key_of(closing(one)) != key_of(closing(one.replace({"b": jnp.zeros(2)})))
+    assert len(held_by(closing(one))) == 2
+
+
 def test_large_things_are_given_up_quickly():
     """A list of a million numbers is unknown, and not kept in a key."""
     with pytest.raises(UnknownError, match="too large"):

@@ -94,7 +94,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Args:
             key: A typed key (`jax.random.key(0)`) or a legacy one, of shape `()` or `(2,)`.
             mesh: The `jax.sharding.Mesh` whose axes the partitioners name: each part of a variable is then made
-                on the device where it lives (of a stack, put there). None for JAX's default device.
+                where it lives (of a stack, put there). None for JAX's default device.
 
         Returns:
             One array for each spec. Any subset of the specs gives the same bits for its names.

@@ -173,7 +173,8 @@ def fill() -> None:
         jax.tree_util.PyTreeDef: _see_structure,
     }
     by_repr = complex, decimal.Decimal, dt.date, dt.datetime, dt.time, dt.timedelta
-    handlers |= dict.fromkeys(by_repr, _see_by_repr)
+    keys = jax.tree_util.DictKey, jax.tree_util.SequenceKey, jax.tree_util.GetAttrKey
+    handlers |= dict.fromkeys((*by_repr, *keys), _see_by_repr)
     by_value = re.Pattern, dt.timezone, np.ufunc
     slots = types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType
     handlers |= dict.fromkeys((*by_value, *slots), _see_by_value)

@@ -7,12 +7,12 @@ from typing import Any
 
 import jax
 
-from jaxscope._core.base.sameness.same import Same, UnknownError
+from jaxscope._core.base.sameness.same import Same, UnknownError, class_of
 
 __all__ = ["FAMILIES", "HANDLERS", "Handler", "Look", "digest", "held_by", "key_of", "kind_of_callable"]
 
 #: Beyond these, looking would cost more than what it saves: an eager call looks anew each time.
-_THINGS = 10_000
+_THINGS = 40_000
 _DEPTH = 64  # each step in takes some four of Python's frames
 _TOO_MUCH = "too large or too deep to look through"
 
@@ -97,8 +97,11 @@ class Look:
         self._left -= 1
         if self._left < 0 or len(self._path) > _DEPTH:
             self.give_up(_TOO_MUCH)
-        else:
+            return
+        try:
             _handler_for(kind, value)(self, value)
+        except Exception as problem:  # noqa: BLE001 - a thing may do anything when it is asked for its parts
+            self.give_up(f"{class_of(value)}, which gives {type(problem).__name__} when it is looked at")
 
     def see_at(self, place: str, value: Any) -> None:
         """Add a thing to the key, which messages find at a place: `args[1]`, `.cfg`, `[0]`."""

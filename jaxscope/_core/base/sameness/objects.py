@@ -89,5 +89,5 @@ def _see_content(look: Look, value: Any, base: Any) -> None:
     elif base in (int, float, complex, str, bytes):
         look.see(cast(Any, base).__getnewargs__(value))  # the builtin number or text that it is equal to
     else:
-        look.add(getattr(value, "maxlen", None))
+        look.add(value.maxlen if base is collections.deque else None)
         look.see_items(base.__iter__(value), base.__len__(value))
