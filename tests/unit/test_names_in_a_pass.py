@@ -39,7 +39,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(REQUESTS, st.sampled_from([None, "a/", "gen", ".*/w_", "b/v$"]))
 def test_mappings_have_what_was_made_in_its_order(requests: list[Any], scope: str | None):
     """Full name to value, of those in the collection whose name matches at its start; as `get_collection`."""

@@ -39,7 +39,7 @@ class Table:
             del self.counts[name]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_default_names_are_numbered_by_the_rules(steps: list[Any]):
     """Entering, leaving, numbering and going back give what a table of counts gives; so do the digests."""
@@ -88,7 +88,7 @@ ASKS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ASKS, st.sets(st.sampled_from(["v", "a/v", "a/v_1", "b/v_2"])), st.booleans())
 def test_names_are_never_given_twice(asks: list[Any], made: set[str], by_get: bool):
     """R57 as it is written: as it is, or the first number that is free, from how often it was asked for."""

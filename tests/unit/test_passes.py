@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxscope._core.passes import attempts, traces
 from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.border import OPEN
 from jaxscope._core.passes.cells import Cell
@@ -91,7 +90,7 @@ def test_nothing_allows_all():
     assert written == [("entry", 3)]
 
 
-# --- attempts ----------------------------------------------------------------------------------
+# --- traces ------------------------------------------------------------------------------------
 
 
 class Attempted:
@@ -99,73 +98,6 @@ class Attempted:
 
     def __init__(self) -> None:
         self.traces = Traces(Memory(), everywhere=False)
-
-
-@pytest.mark.parametrize("restarts", [0, 1, 3])
-def test_attempts_go_on_until_one_ends(restarts: int):
-    """Each further one has the real key everywhere."""
-    seen: list[bool] = []
-    passes: list[Any] = []
-
-    def attempt(passes: list[Any], everywhere: bool) -> None:
-        seen.append(everywhere)
-        passes.append(Attempted())
-        if len(seen) <= restarts:
-            passes[-1].traces.restart()
-
-    attempts.finish(attempt, passes)
-    assert seen == [False, *[True] * restarts]
-    assert len(passes) == restarts + 1
-
-
-def test_the_restart_of_another_pass_goes_on():
-    """A pass inside one that starts again lets it through."""
-    outer = Attempted()
-
-    def attempt(passes: list[Any], everywhere: bool) -> None:
-        passes.append(Attempted())
-        outer.traces.restart()
-
-    with pytest.raises(Restart):
-        attempts.finish(attempt, [])
-
-
-def test_a_swallowed_restart_is_found():
-    """A function that catches BaseException runs again, and no trace of it is found by the neutral key."""
-    seen: list[bool] = []
-
-    def attempt(passes: list[Any], everywhere: bool) -> None:
-        seen.append(everywhere)
-        passes.append(Attempted())
-        if not everywhere:
-            try:
-                passes[-1].traces.restart()
-            except BaseException:  # noqa: BLE001 - what is tested
-                return
-
-    before = traces.neutral_key()
-    attempts.finish(attempt, [])
-    assert seen == [False, True]
-    assert traces.neutral_key() != before
-
-
-def test_errors_of_the_function_end_it():
-    """They are raised as they are; but of an aborted pass they mean nothing, for it saw half a truth."""
-    runs: list[int] = []
-
-    def attempt(passes: list[Any], everywhere: bool) -> None:
-        runs.append(1)
-        passes.append(Attempted())
-        if len(runs) == 1:
-            passes[-1].traces.aborted = True
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        attempts.finish(attempt, [])
-    assert len(runs) == 2
-
-
-# --- traces ------------------------------------------------------------------------------------
 
 
 def test_a_request_in_a_trace_of_the_neutral_key_starts_the_pass_again():

@@ -1,6 +1,7 @@
 """Sameness: keys are equal for what is surely the same, and nothing changes without changing its key."""
 
 import collections
+import contextvars
 import copy
 import dataclasses
 import datetime as dt
@@ -11,6 +12,7 @@ import math
 import os
 import random
 import sys
+import threading
 import time
 import types
 import weakref
@@ -353,6 +355,24 @@ def test_things_that_fail_when_they_are_looked_at_are_unknown():
 
     with pytest.raises(UnknownError, match="Breaking, which gives ZeroDivisionError"):
         key_of([Breaking()])
+
+
+LEVEL: contextvars.ContextVar[Any] = contextvars.ContextVar("level", default=0)
+LOCAL = threading.local()
+
+
+def test_values_of_the_context_and_the_thread():
+    """A context variable is what it is here and now; so is what a thread keeps for itself."""
+    by_context, by_thread = (lambda: LEVEL.get()), (lambda: LOCAL.level)
+    LOCAL.level = 0
+    before = key_of(by_context), key_of(by_thread)
+    token = LEVEL.set(1)
+    LOCAL.level = 1
+    assert key_of(by_context) != before[0]
+    assert key_of(by_thread) != before[1]
+    LEVEL.reset(token)
+    LOCAL.level = 0
+    assert (key_of(by_context), key_of(by_thread)) == before
 
 
 def test_variables_are_known():

@@ -113,7 +113,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(STEPS)
 def test_names_are_those_of_the_way_in(steps: list[Any]):
     """A scope's name is the one around it and its own, or the object's; leaving puts back what was there."""

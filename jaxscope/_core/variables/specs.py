@@ -93,7 +93,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
 
         Args:
             key: A typed key (`jax.random.key(0)`) or a legacy one, of shape `()` or `(2,)`.
-            mesh: The `jax.sharding.Mesh` whose axes the partitioners name: each part of a variable is then made
+            mesh: The `jax.sharding.Mesh` whose axes the partitioners name: each part of a variable is made
                 where it lives (of a stack, put there). None for JAX's default device.
 
         Returns:

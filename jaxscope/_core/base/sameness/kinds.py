@@ -1,5 +1,6 @@
 """Kinds: how each kind of thing is looked at, in a look at what a call depends on."""
 
+import contextvars
 import datetime as dt
 import decimal
 import enum
@@ -136,6 +137,18 @@ def _see_field(look: Look, value: Any) -> None:
     look.see(value.__reduce__()[1])
 
 
+def _see_context_variable(look: Look, value: "contextvars.ContextVar[Any]") -> None:
+    """Look at what a context variable is here and now, which is what code that reads it gets."""
+    look.add(contextvars.ContextVar, Same(value))
+    look.see_at(".get()", value.get(None))
+
+
+def _see_thread_local(look: Look, value: threading.local) -> None:
+    if not look.again(value):
+        look.add(threading.local)
+        look.see_attributes(vars(value))
+
+
 def _see_made(look: Look, value: Made) -> None:
     look.wraps = look.wraps or value.traces
     if not look.again(value):
@@ -168,6 +181,8 @@ def fill() -> None:
         types.CellType: see_cell,
         types.CodeType: _see_code,
         type(Name.attributes): _see_field,
+        contextvars.ContextVar: _see_context_variable,
+        threading.local: _see_thread_local,
         types.UnionType: _by_parts("__args__"),
         weakref.ref: _see_reference,
         jax.tree_util.PyTreeDef: _see_structure,
