@@ -45,14 +45,7 @@ CASES = [cases.default_names, cases.closure, cases.two_scopes, cases.made, cases
 def test_every_variable_is_an_input(wrapper: wrappers.Wrapper):
     """After eager calls, the jaxpr of `apply` takes each variable, uses it, and holds none as a constant."""
     for case in CASES if LONG else CASES[:2]:
-        wrapped: dict[Any, Any] = {}
-
-        def once(f: Any, wrapped: dict[Any, Any] = wrapped) -> Any:
-            if f not in wrapped:
-                wrapped[f] = wrapper.wrap(f)
-            return wrapped[f]
-
-        net = js.transform(lambda x, case=case, once=once: case(once, x))
+        net = js.transform(lambda x, case=case: case(wrapper.wrap, x))
         report = testing.check(net, jnp.asarray(X))
         assert sorted(report.used) == sorted(net.spec(X))
 
