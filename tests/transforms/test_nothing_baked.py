@@ -13,6 +13,7 @@ import pytest
 
 import jaxscope as js
 from jaxscope import testing
+from jaxscope._core.passes.memory import Memories
 from tests.transforms import cases, wrappers
 
 LONG = os.environ.get("JAXSCOPE_MATRIX") == "full"
@@ -282,12 +283,10 @@ def test_own_caches_are_bounded():
     """What one net remembers does not grow with the calls, even where each is a program of its own."""
     net = js.transform(lambda x, scale: jitted(x) * scale)
     variables = net.init(jax.random.key(0), X, 1.0)
-    for number in range(net._stage.LIMIT + 10):
+    for number in range(Memories.KINDS + 10):
         net.apply(variables, X, float(number))
-    assert len(net._stage._programs) <= net._stage.LIMIT
-    learned = [getattr(net._memory, name) for name in net._memory.__slots__]
-    # Among it where the last recording made each variable: one entry for the one that there is.
-    assert sum(len(kept) for kept in learned if hasattr(kept, "__len__")) <= 5
+    assert len(net._calls._programs) <= 64
+    assert len(net._calls._memories._kinds) <= Memories.KINDS
 
 
 def test_a_pass_is_freed():
