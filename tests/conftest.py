@@ -1,5 +1,6 @@
-"""All tests run under JAX's strict rule for mixed dtypes; by folder, some are quick, and some slow."""
+"""What holds for all tests: strict dtypes, programs compiled once; and which are quick, which slow."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -52,6 +53,15 @@ SLOW = (
     "tests/transforms/test_transparency.py",
     "tests/unit/test_placing.py::test_on_eight_devices",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have XLA compile each program once: many tests come to the same one by ways of their own."""
+    folder = tempfile.TemporaryDirectory(prefix="jaxscope-tests-")
+    config.add_cleanup(folder.cleanup)
+    jax.config.update("jax_compilation_cache_dir", folder.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import jaxscope as js
 
-VOCABULARY, WIDTH, HEADS, LAYERS = 7, 8, 2, 2
+VOCABULARY, WIDTH, HEADS, LAYERS = 9, 8, 2, 2
 
 
 def norm(x, name):
@@ -62,7 +62,8 @@ def language_model(layers):
 
 
 net = language_model(scanned)
-TEXT = (jnp.arange(9)[None] + jnp.arange(4)[:, None]) % VOCABULARY  # each is the one before, and one more
+apply = jax.jit(net.apply)
+TEXT = (jnp.arange(9)[None] + jnp.arange(4)[:, None]) % 7  # each is the one before, and one more
 TOKENS, NEXT = TEXT[:, :-1], TEXT[:, 1:]
 
 
@@ -92,7 +93,7 @@ def test_learns_to_count(variables):
         variables, state, value = step(variables, state)
         losses.append(value)
     assert losses[-1] < losses[0] / 10
-    assert (jax.jit(net.apply)(variables, TOKENS).argmax(-1) == NEXT).all()
+    assert (apply(variables, TOKENS).argmax(-1) == NEXT).all()
 
 
 def test_a_scan_is_the_loop(variables):
@@ -103,12 +104,13 @@ def test_a_scan_is_the_loop(variables):
     assert list(net.spec(TOKENS)) == list(specs)
     again = loop.init(jax.random.key(0), TOKENS)
     jax.tree.map(np.testing.assert_array_equal, variables, again)
-    one, two = (jax.jit(each.apply)(variables, TOKENS) for each in (net, loop))
-    np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        apply(variables, TOKENS), jax.jit(loop.apply)(variables, TOKENS), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_stacked_or_not(variables):
-    """Given as one array for all layers, it computes the same, and so do its gradients."""
+    """Given as one array for all layers, it has the same gradients; the table's are of both its uses."""
 
     @jax.jit
     @jax.grad
@@ -120,10 +122,7 @@ def test_stacked_or_not(variables):
     alone, together = gradients(variables), gradients(stacked)
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     jax.tree.map(close, alone.stack("layer_{}"), together)
-
-
-def test_the_table_is_one_leaf(variables):
-    """The top asks for all of it, so it has a gradient where nothing was looked up at the bottom, too."""
     assert [name for name in variables if name.startswith("embedding")] == ["embedding/table"]
-    gradients = jax.jit(jax.grad(lambda v: jnp.sum(net.apply(v, jnp.zeros_like(TOKENS)) ** 2)))(variables)
-    assert (np.abs(gradients["embedding/table"]).sum(1) > 0).all()
+    seen = jnp.unique(TOKENS)
+    assert len(seen) < VOCABULARY
+    assert (np.abs(alone["embedding/table"]).sum(1) > 0).all()  # the top asks also for what was not looked up

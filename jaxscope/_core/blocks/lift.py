@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+import jax
+import jax.numpy as jnp
+
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
@@ -25,7 +28,8 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
 
     Args:
         block: A function that asks for variables in the current scope.
-        *args: Arguments like those of the later calls.
+        *args: Arguments like those of the later calls. A `float` or `complex` is an array, since JAX makes
+            it one on the way to the later calls; an `int` or `bool` stays what it is.
         **kwargs: Likewise.
 
     Returns:
@@ -53,7 +57,7 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
         {'scale': Array(3., dtype=float32)}
     """
     run = current("lift")
-    call = Call(args, kwargs)
+    call = _call(args, kwargs)
     try:
         recipe = Block(block).recipe(run, call)
         if recipe.writes or recipe.takes_shared_keys:
@@ -80,7 +84,7 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
             )
         given = {key: as_given(name, values[name]) for key, name in names.items()}
         own = (None, None) if words is None else (words[0], counts[0])
-        arrays = _like(call, Call(args, kwargs))
+        arrays = _like(call, _call(args, kwargs))
         return cast(R, recipe.returned(recipe.compute(given, own[0], own[1], arrays)[0]))
 
     prefix = run.scopes.current._prefix
@@ -104,6 +108,12 @@ def _names(recipe: Recipe, answers: Answers | None) -> dict[Any, str]:
         if values.setdefault(name, value) is not value:
             raise CannotLiftError("a custom getter that gives one name several values", request.site)
     return names
+
+
+def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Return a call in which fractions are arrays."""
+    array = lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float | complex) else leaf
+    return Call(*jax.tree.map(array, (args, kwargs)))
 
 
 def _like(recorded: Call, call: Call) -> list[Any]:
