@@ -108,7 +108,7 @@ def hlo_text(text: str) -> str:
     start = text.find("\n%")
     entry = text.find("\nENTRY")
     body = text[min(i for i in (start, entry) if i >= 0) :]
-    body = re.sub(r",? ?metadata=\{[^}]*\}", "", body)
+    body = re.sub(r',? ?metadata=\{(?:"[^"]*"|[^"}])*\}', "", body)
     numbers: dict[str, str] = {}
     return re.sub(r"%[\w.\-]+", lambda m: numbers.setdefault(m[0], f"%{len(numbers)}"), body)
 

@@ -177,8 +177,8 @@ class Prepared:
         entries: list[dict[str, Any]],
     ) -> None:
         self.recipe = recipe
-        self._keys = list(stacked)
-        self.xs = (list(stacked.values()), *recipe.stack(rows))
+        self._keys = sorted(stacked, key=str)  # as in a dict of them, which JAX would sort
+        self.xs = ([stacked[key] for key in self._keys], *recipe.stack(rows))
         self._same = same
         self._group = group
         self._entries = entries
