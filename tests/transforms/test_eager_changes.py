@@ -6,11 +6,6 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.transforms import random_modules
 
-#: Whether staged programs are kept only where all that they read surely is the same.
-SWITCHED_ON = False
-
-
-@pytest.mark.skipif(not SWITCHED_ON, reason="eager programs are told apart by identity of what they read")
 @settings(
     max_examples=30,
     derandomize=True,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxscope._core.base import names
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
-from jaxscope._core.initializers.base import as_constant
+from jaxscope._core.initializers.base import as_constant, as_numbers
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.running import Pass, current
 from jaxscope._core.requests.arguments import widens
@@ -65,7 +65,7 @@ def set_variable(name: str | None = None, value: Any = _LEFT_OUT, *, full_name: 
     entry = _find(run, full, own)
     new = _as_array(run, entry, value)
     if type(value) in (bool, int, float) and widens(new.dtype, entry.value.dtype):
-        new = new.astype(entry.value.dtype)
+        new = jnp.asarray(as_numbers(value), entry.value.dtype)  # with every digit of it
     if new.shape != entry.shape:
         raise ShapeMismatchError(
             f"variable {full!r} is set to a value of another shape",

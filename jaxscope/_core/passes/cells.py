@@ -1,5 +1,6 @@
 """Cells: where a value lives that several names share, or that inner traces write; its one home."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,12 +13,14 @@ class Cell:
 
     Args:
         value: The array.
+        lend: Returns what a trace that JAX may keep gets in the place of the array.
         reference: Whether inner traces write it, out of which JAX carries what is in a reference.
     """
 
-    __slots__ = ("_reference", "_value")
+    __slots__ = ("_lend", "_reference", "_value")
 
-    def __init__(self, value: Any, *, reference: bool = False) -> None:
+    def __init__(self, value: Any, lend: Callable[[Any], Any], *, reference: bool = False) -> None:
+        self._lend = lend
         self._reference = jax.new_ref(value) if reference else None
         self._value = value
 
@@ -30,7 +33,8 @@ class Cell:
         """Return the array, or the part of it at an index."""
         if self._reference is not None:
             return self._reference[index]
-        return self._value if index is ... else self._value[index]
+        value = self._lend(self._value)
+        return value if index is ... else value[index]
 
     def write(self, value: Any, index: Any = ...) -> None:
         """Put a value in the place of the array, or of the part of it at an index."""

@@ -79,7 +79,7 @@ class Replaying(Pass):
         found = self._cells.get(name)
         if found is None:
             value = as_given(name, self.given[name])
-            found = self._cells[name] = Cell(value, reference=reference)
+            found = self._cells[name] = Cell(value, self._lent, reference=reference)
             self._alone = False
         return found
 
@@ -141,7 +141,7 @@ class Replaying(Pass):
         return self._lent(value)
 
     def read(self, entry: Entry) -> Any:
-        return self._lent(entry.value if entry.cell is None else entry.cell.read(entry.index))
+        return self._lent(entry.value) if entry.cell is None else entry.cell.read(entry.index)
 
     def _lent(self, value: Any) -> Any:
         """Return a value for the present trace, which JAX may keep."""
@@ -149,6 +149,7 @@ class Replaying(Pass):
         return value if self._loans is None or traces.at_root else self._loans.lend(value, traces.current)
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         try:
             return super().run(*args, **kwargs)
         finally:

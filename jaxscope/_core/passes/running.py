@@ -359,6 +359,7 @@ class Pass:
 
     def run(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function with this pass as the current one, and return what it returns."""
+        __tracebackhide__ = True
         token = _current.set(self)
         try:
             with self.traces.neutral():
