@@ -3,23 +3,11 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxscope import errors, initializers, regularizers
+from jaxscope import errors
 from jaxscope._core.base.public import publish
-from jaxscope._core.model.collections import (
-    add_to_collection,
-    get_collection,
-    global_variables,
-    local_variables,
-    model_variables,
-    trainable_variables,
-)
 from jaxscope._core.model.get_variable import get_local_variable, get_variable
-from jaxscope._core.model.name_scope import name_scope
-from jaxscope._core.model.new_variable import Variable
 from jaxscope._core.model.random_keys import next_key, random_keys
 from jaxscope._core.model.set_variable import set_variable
-from jaxscope._core.model.templates import Template, make_template
-from jaxscope._core.model.variable_creator_scope import variable_creator_scope
 from jaxscope._core.model.variable_scope import get_variable_scope, variable_scope
 from jaxscope._core.requests.arguments import AUTO_REUSE
 from jaxscope._core.requests.graph_keys import GraphKeys
@@ -27,15 +15,27 @@ from jaxscope._core.scopes.scope import VariableScope
 from jaxscope._core.transform.transform import Transformed, transform
 from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
-from jaxscope.regularizers import no_regularizer
 
 if TYPE_CHECKING:
-    from jaxscope import layers, testing
+    from jaxscope import initializers, layers, regularizers, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
     from jaxscope._core.blocks.scan_layers import scan_layers
+    from jaxscope._core.model.collections import (
+        add_to_collection,
+        get_collection,
+        global_variables,
+        local_variables,
+        model_variables,
+        trainable_variables,
+    )
+    from jaxscope._core.model.name_scope import name_scope
+    from jaxscope._core.model.new_variable import Variable
     from jaxscope._core.model.observe import observe
+    from jaxscope._core.model.templates import Template, make_template
+    from jaxscope._core.model.variable_creator_scope import variable_creator_scope
+    from jaxscope.regularizers import no_regularizer
 
 __version__ = "0.1.0"
 
@@ -82,13 +82,27 @@ __all__ = [
 
 # What not every program uses is imported where it is used: name -> module.
 _LATER = {
+    "Template": "_core.model.templates",
+    "Variable": "_core.model.new_variable",
+    "add_to_collection": "_core.model.collections",
     "ensemble": "_core.blocks.ensemble",
+    "get_collection": "_core.model.collections",
+    "global_variables": "_core.model.collections",
+    "initializers": "initializers",
     "jit": "_core.blocks.jit",
     "layers": "layers",
     "lift": "_core.blocks.lift",
+    "local_variables": "_core.model.collections",
+    "make_template": "_core.model.templates",
+    "model_variables": "_core.model.collections",
+    "name_scope": "_core.model.name_scope",
+    "no_regularizer": "regularizers",
     "observe": "_core.model.observe",
+    "regularizers": "regularizers",
     "scan_layers": "_core.blocks.scan_layers",
     "testing": "testing",
+    "trainable_variables": "_core.model.collections",
+    "variable_creator_scope": "_core.model.variable_creator_scope",
 }
 
 
@@ -96,8 +110,10 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'jaxscope' has no attribute {name!r}")
     module = importlib.import_module(f"jaxscope.{_LATER[name]}")
-    globals().setdefault(name, getattr(module, name, module))
-    publish(__name__, [name], globals())
+    together = [other for other, home in _LATER.items() if home == _LATER[name]]
+    for other in together:
+        globals().setdefault(other, getattr(module, other, module))
+    publish(__name__, together, globals())
     return globals()[name]
 
 

@@ -8,8 +8,10 @@ from jaxscope.errors import InvalidNameError
 
 _FIRST = "A-Za-z0-9."
 _LATER = r"A-Za-z0-9_.\\/>-"
-_VARIABLE = re.compile(f"[{_FIRST}][{_LATER}]*")
-_OWN = re.compile(f"[{_LATER}]+")
+# Texts: `re` compiles them where they are used first, which is later than in `import jaxscope`.
+_VARIABLE = f"[{_FIRST}][{_LATER}]*"
+_OWN = f"[{_LATER}]+"
+_DIGITS = r"(\d+)"
 
 
 def join(scope: str, name: str) -> str:
@@ -26,9 +28,9 @@ def is_valid(name: str, first: bool = True) -> bool:
     """Tell whether `name` may be a full name, or be added to a path, unless it would come `first` in it."""
     if name in sound:
         return True
-    if name.endswith("/") or _OWN.fullmatch(name) is None:
+    if name.endswith("/") or re.fullmatch(_OWN, name) is None:
         return False
-    if _VARIABLE.fullmatch(name) is None:
+    if re.fullmatch(_VARIABLE, name) is None:
         return not first
     if len(sound) >= _MOST:
         sound.clear()
@@ -66,13 +68,10 @@ def _complaint(name: str, first: bool) -> str:
     return f"character {at + 1} is {name[at]!r}"
 
 
-_DIGITS = re.compile(r"(\d+)")
-
-
 @functools.lru_cache(maxsize=65536)
 def order_key(full_name: str) -> tuple[tuple[tuple[int, int, str, str], ...], ...]:
     """Return a sort key that orders names part by part, numbers by size: `layer_2` before `layer_10`."""
-    return tuple(tuple(map(_piece_key, _DIGITS.split(part))) for part in full_name.split("/"))
+    return tuple(tuple(map(_piece_key, re.split(_DIGITS, part))) for part in full_name.split("/"))
 
 
 def _piece_key(piece: str) -> tuple[int, int, str, str]:

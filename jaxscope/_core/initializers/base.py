@@ -3,7 +3,7 @@
 import inspect
 import operator
 from collections.abc import Hashable
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,10 @@ import numpy as np
 
 from jaxscope._core.base.immutable import Value
 from jaxscope._core.base.sameness import UnknownError, held_by, key_of
-from jaxscope._core.initializers import laws
-from jaxscope._core.initializers.laws import Law
 from jaxscope.errors import InitializerError
+
+if TYPE_CHECKING:
+    from jaxscope._core.initializers.laws import Law
 
 __all__ = [
     "Initializer",
@@ -52,6 +53,10 @@ class Initializer(Value):
           fix      leave it out: the key given to init and the variable's name decide the bits
     """
 
+    def __init_subclass__(cls) -> None:
+        if cls.__module__.startswith("jaxscope._core."):
+            cls.__module__ = "jaxscope.initializers"  # what pickles name, whether it is imported or not
+
     def __new__(cls, *args: Any, **options: Any) -> Self:
         # Python's own message would not say that TF1's arguments have no use here.
         names, most = _parameters(cls.__init__)
@@ -72,7 +77,7 @@ class Initializer(Value):
                 )
         return super().__new__(cls)
 
-    def law(self, shape: Shape, dtype: np.dtype[Any]) -> Law | None:
+    def law(self, shape: Shape, dtype: np.dtype[Any]) -> "Law | None":
         """Return the law of every element, if they are independent and alike."""
         return None
 
@@ -112,6 +117,8 @@ class Initializer(Value):
         if 0 in shape:
             return jnp.zeros(shape, dtype)
         if (law := self.law(shape, dtype)) is not None:
+            from jaxscope._core.initializers import laws  # which `import jaxscope` has no time for
+
             kernel = laws.kernel(jax.random.key_impl(key), law.form, shape, dtype)
             return kernel(_data(key), laws.numbers_of(law, dtype))
         drawn: jax.Array = jax.jit(self.draw, static_argnums=(1, 2))(key, shape, dtype)

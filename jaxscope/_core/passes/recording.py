@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 from jax import core
 
-from jaxscope._core.drawing.check import check
 from jaxscope._core.initializers.base import Initializer
 from jaxscope._core.passes import refusals
 from jaxscope._core.passes.entries import Entry
@@ -121,6 +120,8 @@ class Recording(Pass):
             if any(isinstance(constant, core.Tracer) for constant in traced.consts):
                 self._computed(entry)
         elif callable(initializer):
+            from jaxscope._core.drawing.check import check  # which `import jaxscope` has no time for
+
             check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
             self.traces.look()
             if isinstance(initializer, Initializer):  # which never change

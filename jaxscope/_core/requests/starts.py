@@ -10,8 +10,6 @@ import jax.numpy as jnp
 from jaxscope._core.base.immutable import Value
 from jaxscope._core.base.sites import Site
 from jaxscope._core.initializers.base import Initializer, as_constant, callable_without_arguments
-from jaxscope._core.initializers.elementary import zeros
-from jaxscope._core.initializers.scaling import glorot_uniform
 from jaxscope.errors import InitializerError, MissingShapeError
 
 
@@ -65,9 +63,14 @@ def default_for(dtype: Any) -> Initializer | None:
         >>> default_for(np.float32), default_for(bool), default_for(np.complex64)
         (glorot_uniform(), zeros(), None)
     """
+    # Imported when they are asked for: `import jaxscope` has no time for all initializers.
     if jnp.issubdtype(dtype, jnp.floating):
+        from jaxscope._core.initializers.scaling import glorot_uniform
+
         return glorot_uniform()
     if jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_):
+        from jaxscope._core.initializers.elementary import zeros
+
         return zeros()
     return None
 

@@ -7,10 +7,16 @@ tell two calls with equal keys apart. What cannot be looked into is unknown, and
 """
 
 from jaxscope._core.base.recent import Recent
-from jaxscope._core.base.sameness.kinds import fill
-from jaxscope._core.base.sameness.look import Look, held_by, key_of, kind_of_callable
+from jaxscope._core.base.sameness.look import FILL, Look, held_by, key_of, kind_of_callable
 from jaxscope._core.base.sameness.same import Same, UnknownError
 
 __all__ = ["Look", "Recent", "Same", "UnknownError", "held_by", "key_of", "kind_of_callable"]
 
-fill()
+
+def _fill() -> None:
+    from jaxscope._core.base.sameness.kinds import fill  # many programs never look
+
+    fill()
+
+
+FILL.append(_fill)

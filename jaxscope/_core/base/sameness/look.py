@@ -9,7 +9,7 @@ import jax
 
 from jaxscope._core.base.sameness.same import Same, UnknownError, class_of
 
-__all__ = ["FAMILIES", "HANDLERS", "Handler", "Look", "digest", "held_by", "key_of", "kind_of_callable"]
+__all__ = ["FAMILIES", "FILL", "HANDLERS", "Handler", "Look", "digest", "held_by", "key_of", "kind_of_callable"]
 
 #: Beyond these, looking would cost more than what it saves: an eager call looks anew each time.
 _THINGS = 40_000
@@ -185,12 +185,18 @@ Handler = Callable[[Look, Any], None]
 #: How things are looked at, by their exact type, and by the first class that they are objects of.
 HANDLERS: dict[type, Handler] = {}
 FAMILIES: list[tuple[Any, Handler]] = []
+#: What fills both tables when the first thing is looked at.
+FILL: list[Callable[[], None]] = []
 
 _known: weakref.WeakKeyDictionary[type, Handler] = weakref.WeakKeyDictionary()
 
 
 def _handler_for(kind: type, value: Any) -> Handler:
     handler = HANDLERS.get(kind) or _known.get(kind)
+    if handler is None and not FAMILIES:
+        for fill in FILL:
+            fill()
+        return _handler_for(kind, value)
     if handler is None:
         handler = next(handler for base, handler in FAMILIES if isinstance(value, base))
         _known[kind] = handler
