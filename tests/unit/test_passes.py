@@ -179,7 +179,7 @@ def test_memories_tell_kinds_of_call_apart():
 def test_a_cell_is_one_home(reference: bool, index: Any):
     """What is written to a part is read from it, and from the whole, whether or not it is a reference."""
     array = np.arange(6.0, dtype=np.float32).reshape(2, 3)
-    cell = Cell(jnp.asarray(array), reference=reference)
+    cell = Cell(jnp.asarray(array), lambda value: value, reference=reference)
     assert cell.is_reference is reference
     np.testing.assert_array_equal(cell.read(index), array[index])
     new = jnp.asarray(array[index] + 10)
@@ -191,7 +191,7 @@ def test_a_cell_is_one_home(reference: bool, index: Any):
 
 def test_a_write_is_carried_out_of_an_inner_trace_by_a_reference():
     """That is what it is for."""
-    cell = Cell(jnp.zeros(2), reference=True)
+    cell = Cell(jnp.zeros(2), lambda value: value, reference=True)
 
     @jax.jit
     def inner(x: Any) -> Any:
