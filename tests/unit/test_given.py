@@ -188,10 +188,16 @@ def test_the_error_of_integers_that_do_not_fit():
 
 
 def test_floats_of_64_bits_are_rounded_as_jax_rounds_them():
-    value = np.array([1 / 3, 1e300, -1e300, np.nan, 1e-300])
-    with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(as_given("w", value), value.astype(np.float32), strict=True)
+    value = np.array([1 / 3, np.inf, -np.inf, np.nan, 1e-300, 3.4e38])
+    np.testing.assert_array_equal(as_given("w", value), value.astype(np.float32), strict=True)
     assert as_given("w", value.astype(complex)).dtype == np.complex64
+
+
+@pytest.mark.parametrize("value", [[1.0, 1e300, np.nan], [-1e39], [1e39j]])
+def test_floats_of_64_bits_do_not_become_infinite(value: list[complex]):
+    with pytest.raises(DtypeMismatchError, match="not all of its values fit (float32|complex64)") as caught:
+        as_given("w", np.array(value))
+    assert caught.value.code == "needs_x64"
 
 
 def test_with_x64_nothing_is_narrowed():

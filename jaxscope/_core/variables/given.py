@@ -26,10 +26,10 @@ def as_given(
         dtype: The dtype to have; None for any.
 
     Returns:
-        The array. An array of 64-bit integers is one of 32 bits where x64 is off, if all of them fit.
+        The array. An array of 64-bit numbers is one of 32 bits where x64 is off, if all of them fit.
 
     Raises:
-        DtypeMismatchError: It is no array (code `not_an_array`), of another dtype, or of integers that
+        DtypeMismatchError: It is no array (code `not_an_array`), of another dtype, or of numbers that
             32 bits do not hold (code `needs_x64`).
         ShapeMismatchError: It is of another shape.
 
@@ -77,18 +77,23 @@ def _converted(name: str, value: Any) -> jax.Array:
         raise _no_array(name, f"but {kind.__name__}")
     native = value.astype(value.dtype.newbyteorder("="), copy=False)
     dtype = jax.dtypes.canonicalize_dtype(native.dtype)
-    if dtype != native.dtype and native.dtype.kind in "iu" and native.size:
-        limits = np.iinfo(dtype)
-        if native.max() > limits.max or native.min() < limits.min:
-            raise _too_large(name, native, dtype)
-    with np.errstate(over="ignore"):  # a float that is too large is infinite, as everywhere in JAX
+    with np.errstate(over="ignore"):
         narrow = native.astype(dtype, copy=False)
+    if dtype != native.dtype and not _holds(narrow, native):
+        raise _too_large(name, native, dtype)
     try:
         # Concrete, also where an inner trace asks; a copy, so that later writes into the array do not show.
         with jax.ensure_compile_time_eval():
             return jnp.array(narrow)
     except TypeError as problem:
         raise _no_array(name, f"of numbers but {describe(value)}") from problem
+
+
+def _holds(narrow: np.ndarray[Any, Any], wide: np.ndarray[Any, Any]) -> bool:
+    """Tell whether each value is there in the narrower dtype: whole numbers as they are, others rounded."""
+    if wide.dtype.kind in "iu":
+        return bool(np.array_equal(narrow, wide))
+    return bool(np.array_equal(np.isfinite(narrow), np.isfinite(wide)))
 
 
 def _no_array(name: str, what: str) -> DtypeMismatchError:
@@ -103,6 +108,6 @@ def _too_large(name: str, value: np.ndarray[Any, Any], dtype: Any) -> DtypeMisma
     return DtypeMismatchError(
         f"the given variable {name!r} is {describe(value)}, and not all of its values fit {dtype}",
         code="needs_x64",
-        range=f"{value.min()} to {value.max()}",
+        range=f"{np.nanmin(value)} to {np.nanmax(value)}",
         fix=f"turn on 64-bit types, jax.config.update('jax_enable_x64', True), or give it as {dtype}",
     )
