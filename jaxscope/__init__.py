@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jaxscope._core.model.name_scope import name_scope
     from jaxscope._core.model.new_variable import Variable
     from jaxscope._core.model.observe import observe
+    from jaxscope._core.model.per_pass import per_pass
     from jaxscope._core.model.templates import Template, make_template
     from jaxscope._core.model.variable_creator_scope import variable_creator_scope
     from jaxscope.regularizers import no_regularizer
@@ -68,6 +69,7 @@ __all__ = [
     "next_key",
     "no_regularizer",
     "observe",
+    "per_pass",
     "random_keys",
     "regularizers",
     "scan_layers",
@@ -98,6 +100,7 @@ _LATER = {
     "name_scope": "_core.model.name_scope",
     "no_regularizer": "regularizers",
     "observe": "_core.model.observe",
+    "per_pass": "_core.model.per_pass",
     "regularizers": "regularizers",
     "scan_layers": "_core.blocks.scan_layers",
     "testing": "testing",

@@ -31,6 +31,7 @@ from jaxscope._core.initializers.base import (
     is_constant,
     kind_of,
 )
+from jaxscope._core.initializers.derived import derived
 
 __all__ = ["check", "draw"]
 
@@ -81,6 +82,9 @@ def draw(key: jax.Array, requests: Iterable[Request], place: Place = None) -> li
         keyless = examine(name, initializer, shape, dtype, None)
         if is_constant(initializer):
             values[at] = put(as_constant(initializer), home)
+        elif isinstance(initializer, derived):
+            value = initializer.of(draw(key, [initializer.source])[0])
+            values[at] = value if staged else put(value, home)
         elif isinstance(initializer, Initializer):
             value = np.zeros((), dtype) if 0 in shape else initializer.value(shape, dtype)
             if value is None:

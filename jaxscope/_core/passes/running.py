@@ -12,6 +12,7 @@ from jaxscope._core.passes import collecting, refusals
 from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.books import Books
 from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.keeping import Keeping
 from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.traces import Traces, retire_neutral
 from jaxscope._core.requests.arguments import as_trainable
@@ -39,6 +40,7 @@ class Pass:
         books: What was made so far.
         around: What surrounds the next request.
         sites: Whether it is noted where variables are made.
+        keeping: What `per_pass` keeps.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Pass:
         self.books = Books(touch)
         self.around = around
         self.sites = True
+        self.keeping = Keeping()
 
     #: Whether results do not matter, only what is asked for.
     abstract = False
@@ -364,8 +367,11 @@ class Pass:
         try:
             with self.traces.neutral():
                 self._touch()
-                return self.function(*args, **kwargs)
+                result = self.function(*args, **kwargs)
+                self.keeping.end()
+                return result
         finally:
+            self.keeping.close()
             self.scopes.close()
             self.books.close()
             self.owner = None
