@@ -11,7 +11,15 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, at_least_float32, promote, static_flag
+from jaxscope.layers.call import (
+    Constraint,
+    LayerCall,
+    Regularizer,
+    at_least_float32,
+    made_once,
+    promote,
+    static_flag,
+)
 
 
 def batch_normalization(
@@ -176,6 +184,7 @@ def _axes(call: LayerCall, axis: int | Iterable[int]) -> list[int]:
 
 def _moments(x: jax.Array, over: tuple[int, ...], axis_name: Any) -> tuple[jax.Array, jax.Array]:
     """Return mean and variance, in the order of the axes that stay, also over named axes."""
+    x = made_once(x)
     mean = _over_names(jnp.mean(x, over, keepdims=True), axis_name)
     variance = _over_names(jnp.mean(jnp.square(x - mean), over), axis_name)
     return mean.reshape(variance.shape), variance

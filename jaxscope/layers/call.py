@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
@@ -172,6 +173,15 @@ def with_rank_of(array: jax.Array, x: jax.Array) -> jax.Array:
 def at_least_float32(array: jax.Array) -> jax.Array:
     """Return an array in float32 where its own dtype is too narrow for sums over many elements."""
     return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+
+
+def made_once(array: jax.Array) -> jax.Array:
+    """Return an array that XLA computes once, before two sums over it that wait for each other.
+
+    XLA would compute what an array is made of again in each of them: in a deep model all residuals before,
+    so that programs grow with the square of the depth, and take several times as long.
+    """
+    return lax.optimization_barrier(array)
 
 
 def static_flag(value: Any, name: str) -> bool:

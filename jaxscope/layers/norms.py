@@ -15,6 +15,7 @@ from jaxscope.layers.call import (
     LayerCall,
     Regularizer,
     at_least_float32,
+    made_once,
     promote,
     with_rank_of,
 )
@@ -284,7 +285,7 @@ def _axes(call: LayerCall, axes: Sequence[int]) -> list[int]:
 def _standardized(x: jax.Array, axes: Iterable[int], epsilon: float) -> jax.Array:
     """Return x with mean 0 and variance 1 over some axes, in float32 at least."""
     over = tuple(axes)
-    x = at_least_float32(x)
+    x = at_least_float32(made_once(x))
     x = x - jnp.mean(x, over, keepdims=True)
     return x * lax.rsqrt(jnp.mean(jnp.square(x), over, keepdims=True) + epsilon)
 
