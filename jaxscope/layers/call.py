@@ -132,6 +132,19 @@ class LayerCall:
                 js.add_to_collection(js.GraphKeys.REGULARIZATION_LOSSES, loss / outputs.shape[0])
         return outputs
 
+    def floating(self) -> jax.Array:
+        """Return the input of a layer that divides; whole numbers in the dtype that was asked for.
+
+        Raises:
+            InvalidDtypeError: The layer would have to compute in whole or complex numbers.
+        """
+        if jnp.issubdtype(self.inputs.dtype, jnp.floating):
+            return self.inputs
+        if jnp.issubdtype(self.inputs.dtype, jnp.complexfloating) or self.dtype is None:
+            raise self._wrong_dtype(self.inputs.dtype)
+        self.check_dtype()
+        return self.inputs.astype(self.dtype)
+
     def expect_rank(self, rank: int, axes: str) -> None:
         """Raise `InvalidShapeError` unless the input has so many axes."""
         if self.inputs.ndim != rank:
@@ -147,12 +160,15 @@ class LayerCall:
     def check_dtype(self) -> None:
         """Raise `InvalidDtypeError` where the layer would have to compute in integers."""
         if not jnp.issubdtype(self.dtype, jnp.inexact):
-            raise js.errors.InvalidDtypeError(
-                f"{self.kind} works in its input's dtype, which cannot be {self.dtype}",
-                code="layer_dtype",
-                scope=str(self.scope),
-                fix='convert the input: x.astype("float32"), or pass dtype="float32"',
-            )
+            raise self._wrong_dtype(self.dtype)
+
+    def _wrong_dtype(self, dtype: Any) -> js.errors.InvalidDtypeError:
+        return js.errors.InvalidDtypeError(
+            f"{self.kind} works in its input's dtype, which cannot be {dtype}",
+            code="layer_dtype",
+            scope=str(self.scope),
+            fix='convert the input: x.astype("float32"), or pass dtype="float32"',
+        )
 
 
 def promote(*arrays: jax.Array | None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Programs of deep models grow with the depth, and not with its square, whatever normalizes their residuals."""
+"""Programs of deep models grow with the depth, not with its square, whatever normalizes their residuals."""
 
 import functools
 
