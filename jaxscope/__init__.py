@@ -17,7 +17,7 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import initializers, layers, regularizers, testing
+    from jaxscope import initializers, layers, optim, regularizers, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
@@ -69,6 +69,7 @@ __all__ = [
     "next_key",
     "no_regularizer",
     "observe",
+    "optim",
     "per_pass",
     "random_keys",
     "regularizers",
@@ -100,6 +101,7 @@ _LATER = {
     "name_scope": "_core.model.name_scope",
     "no_regularizer": "regularizers",
     "observe": "_core.model.observe",
+    "optim": "optim",
     "per_pass": "_core.model.per_pass",
     "regularizers": "regularizers",
     "scan_layers": "_core.blocks.scan_layers",
