@@ -100,7 +100,7 @@ def normalize(
         if virtual is not None:
             new_mean, new_variance = mean.mean(1, keepdims=True), variance.mean(1, keepdims=True)
         n = math.prod(x.shape[at] for at in over) * _size(axis_name)
-        averages.stands = n == 0
+        averages.stands = x.size == 0
         averages.step("moving_mean", new_mean)
         if renorm is None:
             more = n / (n - 1) if unbiased and n > 1 else 1.0
