@@ -127,19 +127,17 @@ def basic_rnn(v, x, h, *, activation=np.tanh):
     return h, h
 
 
-def over_time(step, x, begin, counts, *, backward=False):
-    """Return outputs and last states of a step over `[batch, time, in]`, one sequence after the other.
+def over_time(step, x, begin, counts, size, *, backward=False):
+    """Return outputs, `[batch, time, size]`, and last states of a step, one sequence after the other.
 
     `counts` tells which times of a sequence count: the others give 0 and leave the state.
     """
-    outputs, lasts = [], []
-    for row, here in zip(x, counts, strict=True):
+    outputs, lasts = np.zeros((*x.shape[:2], size)), []
+    for row, sequence in enumerate(x):
         state = begin
-        given: dict[int, Any] = {}
-        times = [time for time in range(len(row)) if here[time]]
-        for time in reversed(times) if backward else times:
-            given[time], state = step(row[time][None], state)
-        size = step(row[:1], begin)[0].shape[-1] if len(row) else 0
-        outputs.append(np.stack([given[t][0] if t in given else np.zeros(size) for t in range(len(row))]))
+        times = np.flatnonzero(counts[row])
+        for time in times[::-1] if backward else times:
+            y, state = step(sequence[time][None], state)
+            outputs[row, time] = y[0]
         lasts.append(state)
-    return np.stack(outputs), lasts
+    return outputs, lasts
