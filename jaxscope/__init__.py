@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
+    from jaxscope._core.blocks.remat import remat
     from jaxscope._core.blocks.scan_layers import scan_layers
     from jaxscope._core.model.collections import (
         add_to_collection,
@@ -75,6 +76,7 @@ __all__ = [
     "regularizers",
     "scan_layers",
     "set_variable",
+    "remat",
     "testing",
     "trainable_variables",
     "transform",
@@ -109,6 +111,7 @@ _LATER = {
     "trainable_variables": "_core.model.collections",
     "variable_creator_scope": "_core.model.variable_creator_scope",
 }
+    "remat": "_core.blocks.remat",
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from jaxscope._core.drawing.keys import words_for
 from jaxscope._core.passes import collecting, refusals
 from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.books import Books
-from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.keeping import Keeping
 from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.traces import Traces, retire_neutral
@@ -138,7 +138,8 @@ class Pass:
             raise self._exists(entry, "this scope does not share names", refusals.SHARE, site)
         if sizes is not None and sizes != entry.shape and not fits(sizes, entry.shape or ()):
             raise refusals.other_shape(entry, self.first(entry), sizes, site or here(), self.describe_scope())
-        value = self.read(entry)
+        around = self.around
+        value = self.read(entry) if around is NOTHING else around.border.read(self, entry)
         if request.explicit and request.dtype != value.dtype:
             raise refusals.other_dtype(
                 entry, self.first(entry), request.dtype, site or here(), self.describe_scope()
@@ -168,11 +169,12 @@ class Pass:
 
     def make(self, entry: Entry) -> Any:
         """Make a variable and return its value; raise and leave nothing where that fails."""
-        value = self.begin(entry)
+        around = self.around
+        value = self.begin(entry) if around is NOTHING else around.border.begin(self, entry)
         if entry.request.partitioner is not None:
             partition_spec_of(entry.name, entry.request.partitioner, value.shape, entry.dtype, entry.site)
         if entry.request.regularizer is not None:
-            collecting.regularize(self, entry, value)
+            around.border.keeps(collecting.regularize(self, entry, value))
         self.books.enter(entry)
         return value
 
@@ -183,6 +185,10 @@ class Pass:
     def check_new(self, entry: Entry) -> None:
         """Raise an error if a new variable contradicts its collections (R45) or a template (R51)."""
         if not entry.trainable and GraphKeys.TRAINABLE_VARIABLES in entry.collections:
+    def value_of(self, entry: Entry) -> Any:
+        """Return the value of an entry, as whoever listens has it."""
+        return self.around.border.read(self, entry)
+
             raise refusals.conflict(entry, self.describe_scope())
         if self.around.frozen:
             raise refusals.frozen(entry, self.describe_scope(), near(entry.name, self.books.entries))
@@ -250,7 +256,7 @@ class Pass:
             self.undo(before)  # R24: also what was made before a creator failed
             raise
         self.traces.look()
-        return self.read(made[0])
+        return self.value_of(made[0])
 
     def _exists(self, entry: Entry, why: str, fix: str, site: Site | None) -> JaxscopeError:
         made = self.first(entry)
@@ -312,6 +318,11 @@ class Pass:
             given: The object that the key to fold them into was given as.
             scope: The full name of the scope.
         """
+    def add(self, added: Added) -> None:
+        """Put a value into a collection."""
+        self.around.border.adds(added)
+        self.books.add(added)
+
         return self.around.border.took(given, scope, (words_for(scope), self.books.take(given, scope)))
 
     # --- what surrounds a request --------------------------------------------------------------
