@@ -74,9 +74,9 @@ __all__ = [
     "per_pass",
     "random_keys",
     "regularizers",
+    "remat",
     "scan_layers",
     "set_variable",
-    "remat",
     "testing",
     "trainable_variables",
     "transform",
@@ -106,12 +106,12 @@ _LATER = {
     "optim": "optim",
     "per_pass": "_core.model.per_pass",
     "regularizers": "regularizers",
+    "remat": "_core.blocks.remat",
     "scan_layers": "_core.blocks.scan_layers",
     "testing": "testing",
     "trainable_variables": "_core.model.collections",
     "variable_creator_scope": "_core.model.variable_creator_scope",
 }
-    "remat": "_core.blocks.remat",
 
 
 def __getattr__(name: str) -> Any:

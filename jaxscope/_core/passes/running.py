@@ -178,6 +178,10 @@ class Pass:
         self.books.enter(entry)
         return value
 
+    def value_of(self, entry: Entry) -> Any:
+        """Return the value of an entry, as whoever listens has it."""
+        return self.around.border.read(self, entry)
+
     def is_given(self, name: str) -> bool:
         """Tell whether a variable is among those that the call was given."""
         return False
@@ -185,10 +189,6 @@ class Pass:
     def check_new(self, entry: Entry) -> None:
         """Raise an error if a new variable contradicts its collections (R45) or a template (R51)."""
         if not entry.trainable and GraphKeys.TRAINABLE_VARIABLES in entry.collections:
-    def value_of(self, entry: Entry) -> Any:
-        """Return the value of an entry, as whoever listens has it."""
-        return self.around.border.read(self, entry)
-
             raise refusals.conflict(entry, self.describe_scope())
         if self.around.frozen:
             raise refusals.frozen(entry, self.describe_scope(), near(entry.name, self.books.entries))
@@ -311,6 +311,11 @@ class Pass:
                 "and set the variable outside it",
             )
 
+    def add(self, added: Added) -> None:
+        """Put a value into a collection."""
+        self.around.border.adds(added)
+        self.books.add(added)
+
     def key_parts(self, given: Any, scope: str) -> tuple[Any, Any]:
         """Return what makes the next key of a scope another than all others: two words, and a count.
 
@@ -318,11 +323,6 @@ class Pass:
             given: The object that the key to fold them into was given as.
             scope: The full name of the scope.
         """
-    def add(self, added: Added) -> None:
-        """Put a value into a collection."""
-        self.around.border.adds(added)
-        self.books.add(added)
-
         return self.around.border.took(given, scope, (words_for(scope), self.books.take(given, scope)))
 
     # --- what surrounds a request --------------------------------------------------------------
