@@ -8,7 +8,8 @@ from jax.sharding import PartitionSpec
 
 from jaxscope._core.base.describe import shown
 from jaxscope._core.drawing.layouts import entries_of
-from jaxscope._core.variables.partitions import Misfits, partition_spec_of
+from jaxscope._core.variables.misfits import Misfits
+from jaxscope._core.variables.partitions import partition_spec_of
 from jaxscope._core.variables.spec import VariableSpec
 from jaxscope.errors import InvalidShapeError, near
 
@@ -25,46 +26,56 @@ def by_pattern(specs: Mapping[str, VariableSpec], rules: Any) -> Iterator[Variab
     """
     if not isinstance(rules, Mapping):
         raise _no_mapping("with_shardings", rules, '{r".*/kernel": P("data"), ...: P()}')
-    table = rules
     wrong = Misfits()
-    expressions = [(_compiled(key, wrong), value) for key, value in table.items() if key is not ...]
-    hits = [False] * len(expressions)
+    patterns = [_Pattern(key, value, wrong) for key, value in rules.items() if key is not ...]
     made: list[VariableSpec] = []
     for name, spec in specs.items():
-        rule: Any = ...
-        for at, (expression, value) in enumerate(expressions):
-            if expression is not None and expression.match(name):
-                hits[at] = True
-                rule = value if rule is ... else rule
-        if rule is ...:
-            if ... not in table:
-                made.append(spec)
-                continue
-            rule = table[...]
+        matching = [pattern for pattern in patterns if pattern.matches(spec)]
+        if not matching and ... not in rules:
+            made.append(spec)
+            continue
+        partitioner = matching[0].value if matching else rules[...]
         try:
-            found = partition_spec_of(name, rule, spec.shape, spec.dtype, spec.site, trainable=spec.trainable)
+            found = partition_spec_of(
+                name, partitioner, spec.shape, spec.dtype, spec.site, trainable=spec.trainable
+            )
         except InvalidShapeError as problem:
             wrong.add("value", name, problem.summary)
             continue
         partition = PartitionSpec() if found is None else found
         wrong.check(name, spec.shape, partition)
         made.append(spec.replace(sharding=partition))
-    for hit, (expression, _) in zip(hits, expressions, strict=True):
-        if specs and expression is not None and not hit:
-            wrong.add("pattern", repr(expression.pattern), f"matches no name{_meant(expression, specs)}")
+    for pattern in patterns:
+        if specs and pattern.expression is not None and not pattern.used:
+            given = pattern.expression.pattern
+            wrong.add("pattern", repr(given), f"matches no name{_meant(pattern.expression, specs)}")
     wrong.throw()
     return iter(made)
 
 
-def _compiled(key: Any, wrong: Misfits) -> re.Pattern[str] | None:
-    if not isinstance(key, str):
-        wrong.add("pattern", shown(key), "is no regular expression, and not `...`")
-        return None
-    try:
-        return re.compile(key)
-    except re.error as problem:
-        wrong.add("pattern", repr(key), f"is no regular expression: {problem}")
-        return None
+class _Pattern:
+    """A pattern of the rules, and what has become of it."""
+
+    def __init__(self, key: Any, value: Any, wrong: Misfits) -> None:
+        self.value = value
+        self.used = False
+        self.expression: re.Pattern[str] | None = None
+        self._predicate = key if callable(key) else None
+        if isinstance(key, str | re.Pattern):
+            try:
+                self.expression = re.compile(key)
+            except re.error as problem:
+                wrong.add("pattern", repr(key), f"is no regular expression: {problem}")
+        elif self._predicate is None:
+            wrong.add("pattern", shown(key), "is neither a regular expression, nor a predicate, nor `...`")
+
+    def matches(self, spec: VariableSpec) -> bool:
+        """Tell whether it matches a variable."""
+        if self.expression is None:
+            return self._predicate is not None and bool(self._predicate(spec))
+        found = self.expression.match(spec.name) is not None
+        self.used = self.used or found
+        return found
 
 
 def _meant(expression: re.Pattern[str], names: Iterable[str]) -> str:
@@ -88,10 +99,9 @@ def by_axes(specs: Mapping[str, VariableSpec], rules: Any) -> Iterator[VariableS
     """
     if not isinstance(rules, Mapping):
         raise _no_mapping("with_axes", rules, '{"embed": "data", "heads": "model"}')
-    table = rules
     wrong = Misfits()
     means: dict[str, tuple[str, ...]] = {}
-    for axis, given in table.items():
+    for axis, given in rules.items():
         names = _names(given)
         if not isinstance(axis, str) or names is None:
             wrong.add("value", f"{shown(axis)}: {shown(given)}", "names no axis, nor several, nor None")

@@ -133,7 +133,7 @@ class VariableSpec(Value):
         """Return the variable's `PartitionSpec`; one that replicates it where none was given.
 
         Raises:
-            InvalidShapeError: The partitioner gave something else than a `PartitionSpec` (code `partitioner`).
+            InvalidShapeError: The partitioner gave no `PartitionSpec` (code `partitioner`).
         """
         found = partition_spec_of(
             self.name, self.sharding, self.shape, self.dtype, self.site, trainable=self.trainable
