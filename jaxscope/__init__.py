@@ -17,7 +17,7 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import initializers, layers, optim, regularizers, testing
+    from jaxscope import initializers, layers, optim, regularizers, sharding, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
@@ -77,6 +77,7 @@ __all__ = [
     "remat",
     "scan_layers",
     "set_variable",
+    "sharding",
     "testing",
     "trainable_variables",
     "transform",
@@ -108,6 +109,7 @@ _LATER = {
     "regularizers": "regularizers",
     "remat": "_core.blocks.remat",
     "scan_layers": "_core.blocks.scan_layers",
+    "sharding": "sharding",
     "testing": "testing",
     "trainable_variables": "_core.model.collections",
     "variable_creator_scope": "_core.model.variable_creator_scope",
