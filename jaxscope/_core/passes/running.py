@@ -172,7 +172,14 @@ class Pass:
         around = self.around
         value = self.begin(entry) if around is NOTHING else around.border.begin(self, entry)
         if entry.request.partitioner is not None:
-            partition_spec_of(entry.name, entry.request.partitioner, value.shape, entry.dtype, entry.site)
+            partition_spec_of(
+                entry.name,
+                entry.request.partitioner,
+                value.shape,
+                entry.dtype,
+                entry.site,
+                trainable=entry.trainable,
+            )
         if entry.request.regularizer is not None:
             around.border.keeps(collecting.regularize(self, entry, value))
         self.books.enter(entry)
@@ -307,8 +314,7 @@ class Pass:
                 code="write_in_transform",
                 first=self.first(entry),
                 again=here(),
-                fix=f"return the new value from the function under {transform}, "
-                "and set the variable outside it",
+                fix=refusals.set_outside(entry.name, transform),
             )
 
     def add(self, added: Added) -> None:
