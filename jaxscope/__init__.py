@@ -17,10 +17,11 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import initializers, layers, regularizers, testing
+    from jaxscope import initializers, layers, optim, regularizers, sharding, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
+    from jaxscope._core.blocks.remat import remat
     from jaxscope._core.blocks.scan_layers import scan_layers
     from jaxscope._core.model.collections import (
         add_to_collection,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jaxscope._core.model.name_scope import name_scope
     from jaxscope._core.model.new_variable import Variable
     from jaxscope._core.model.observe import observe
+    from jaxscope._core.model.per_pass import per_pass
     from jaxscope._core.model.templates import Template, make_template
     from jaxscope._core.model.variable_creator_scope import variable_creator_scope
     from jaxscope.regularizers import no_regularizer
@@ -68,10 +70,14 @@ __all__ = [
     "next_key",
     "no_regularizer",
     "observe",
+    "optim",
+    "per_pass",
     "random_keys",
     "regularizers",
+    "remat",
     "scan_layers",
     "set_variable",
+    "sharding",
     "testing",
     "trainable_variables",
     "transform",
@@ -98,8 +104,12 @@ _LATER = {
     "name_scope": "_core.model.name_scope",
     "no_regularizer": "regularizers",
     "observe": "_core.model.observe",
+    "optim": "optim",
+    "per_pass": "_core.model.per_pass",
     "regularizers": "regularizers",
+    "remat": "_core.blocks.remat",
     "scan_layers": "_core.blocks.scan_layers",
+    "sharding": "sharding",
     "testing": "testing",
     "trainable_variables": "_core.model.collections",
     "variable_creator_scope": "_core.model.variable_creator_scope",

@@ -25,6 +25,7 @@ __all__ = [
     "MissingShapeError",
     "NoPassError",
     "NotCallableError",
+    "OptimizerError",
     "ReuseError",
     "ScopeNestingError",
     "ShapeMismatchError",
@@ -249,3 +250,9 @@ class VariablesMismatchError(JaxscopeError, ValueError):
     """Given variables do not match the specs: names missing, extra, misshapen or mistyped."""
 
     default_code = "mismatch"
+
+
+class OptimizerError(JaxscopeError, ValueError):
+    """An optimizer's state, or what it was called with, is not what is needed."""
+
+    default_code = "optimizer"

@@ -12,6 +12,7 @@ Any other callable `(key, shape, dtype) -> array`, such as those of `jax.nn.init
 
 from jaxscope._core.base.public import publish
 from jaxscope._core.initializers.base import Initializer
+from jaxscope._core.initializers.derived import derived
 from jaxscope._core.initializers.elementary import (
     constant,
     identity,
@@ -38,6 +39,7 @@ __all__ = [
     "Initializer",
     "constant",
     "constant_initializer",
+    "derived",
     "fans",
     "glorot_normal",
     "glorot_normal_initializer",

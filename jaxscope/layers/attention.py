@@ -11,6 +11,7 @@ import jaxscope as js
 from jaxscope.layers.cache import Cache
 from jaxscope.layers.call import Constraint, LayerCall, Regularizer, promote
 from jaxscope.layers.dense_layer import dense
+from jaxscope.layers.gathering import bias_of, gather, mask_of
 from jaxscope.layers.rotary import rotate
 
 
@@ -60,8 +61,10 @@ def multi_head_attention(
         output_size: The size of the result's last axis; None for that of the inputs.
         causal: Whether a position sees none that are later. With a cache it never does.
         mask: Booleans, where there is something to see: `[batch, length]`, `[batch, time, length]` or
-            `[batch, heads, time, length]`. With a cache, `[batch, time]` for the new positions.
-        bias: Numbers added to the logits, of a shape that is broadcast to `[batch, heads, time, length]`.
+            `[batch, heads, time, length]`. With a cache, `[batch, time]` for the new positions. A position
+            that sees nothing gathers zeros.
+        bias: Numbers added to the logits, of a shape that is broadcast to `[batch, heads, time, length]`;
+            with a cache, length is its size.
         rotary: The base of rotary positions, such as 10000.0; None for no rotary positions.
         positions: `[time]` or `[batch, time]`: whole numbers for these; None to count, on from the cache. A
             memory counts by itself.
@@ -133,15 +136,16 @@ def multi_head_attention(
         cache = None if cache_size is None else Cache(call, cache_size)
         if rotary is not None:
             begin = 0 if cache is None else cache.begin
-            at = begin + jnp.arange(x.shape[1]) if positions is None else jnp.asarray(positions)
+            at = begin + jnp.arange(x.shape[1]) if positions is None else _positions(call, positions)
             q = rotate(q, at, rotary)
             k = rotate(k, at if memory is None else jnp.arange(y.shape[1]), rotary)
         seen = None if mask is None else jnp.asarray(mask, bool)
         if cache is not None:
             k, v, seen = cache.append(k, v, seen)
-        elif seen is not None:
-            seen = _for_heads(call, seen)
-        z = _attend(q, k, v, bias, seen, scale, causal and cache is None, implementation)
+        pairs = (x.shape[0], num_heads, x.shape[1], k.shape[1])
+        seen = None if seen is None else mask_of(call, seen, pairs)
+        added = None if bias is None else bias_of(call, bias, pairs)
+        z = gather(q, k, v, added, seen, scale, causal and cache is None, implementation)
         z = z if cache is None else cache.or_nan(z)
         return product(z.reshape(*x.shape[:2], num_heads * size), output_size or x.shape[-1], name="output")
 
@@ -165,8 +169,10 @@ def _head_size(
             f"has {heads} heads of queries and {kv_heads} of keys",
             "let kv_heads divide num_heads, so that each serves a group",
         )
+    if size is not None and size < 1:
+        raise call.wrong_shape(f"has heads of size {size}", "pass a head_size above 0")
     if size is None:
-        if features % heads:
+        if features % heads or not features:
             raise call.wrong_shape(f"has {heads} heads, which do not divide the features", "pass head_size=")
         size = features // heads
     if rotary is not None and size % 2:
@@ -174,44 +180,12 @@ def _head_size(
     return size
 
 
-def _for_heads(call: LayerCall, mask: jax.Array) -> jax.Array:
-    """Return a mask with axes of batch, heads, queries and keys."""
-    if mask.ndim == 2:
-        return mask[:, None, None, :]
-    if mask.ndim == 3:
-        return mask[:, None]
-    if mask.ndim != 4:
+def _positions(call: LayerCall, positions: ArrayLike) -> jax.Array:
+    """Return positions as an array; raise `InvalidShapeError` unless there is one for each time."""
+    given = jnp.asarray(positions)
+    batch, time = call.inputs.shape[:2]
+    if given.shape not in {(time,), (batch, time), (1, time)}:
         raise call.wrong_shape(
-            f"has a mask of shape {list(mask.shape)}", "pass [batch, length], or with axes of time and heads"
+            f"has positions of shape {list(given.shape)}", f"pass {[time]} or {[batch, time]} of them"
         )
-    return mask
-
-
-def _attend(
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    bias: ArrayLike | None,
-    mask: ArrayLike | None,
-    scale: float | None,
-    causal: bool,
-    implementation: Literal["xla", "cudnn"] | None,
-) -> jax.Array:
-    dtype = q.dtype
-    if implementation == "cudnn":  # which broadcasts no axis of time
-        mask, bias = (_wide(x, q.shape[1], k.shape[1]) for x in (mask, bias))
-    if dtype == jnp.float16 and implementation != "cudnn":
-        # JAX asks for products of float16 that are summed in float32, which only GPUs have.
-        q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
-    with jax.numpy_dtype_promotion("standard"):  # its dtypes are mixed
-        z = jax.nn.dot_product_attention(
-            q, k, v, bias, mask, scale=scale, is_causal=causal, implementation=implementation
-        )
-    return z.astype(dtype)
-
-
-def _wide(x: ArrayLike | None, queries: int, keys: int) -> jax.Array | None:
-    if x is None:
-        return None
-    x = jnp.asarray(x)
-    return jnp.broadcast_to(x, (*x.shape[:-2], queries, keys))
+    return given

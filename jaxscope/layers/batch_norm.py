@@ -1,17 +1,14 @@
-"""Normalization by the statistics of a batch, and moving averages of them."""
+"""Normalization by the statistics of a batch, or by moving averages of them."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, at_least_float32, promote, static_flag
+from jaxscope.layers.batch_statistics import Renorm, normalize
+from jaxscope.layers.call import Constraint, LayerCall, Regularizer, static_flag
 
 
 def batch_normalization(
@@ -33,8 +30,13 @@ def batch_normalization(
     trainable: bool = True,
     name: str | None = None,
     reuse: Any = None,
-    *,
+    renorm: bool = False,
+    renorm_clipping: Mapping[str, ArrayLike] | None = None,
+    renorm_momentum: float = 0.99,
     fused: bool | None = None,
+    virtual_batch_size: int | None = None,
+    adjustment: Callable[[tuple[int, ...]], tuple[ArrayLike, ArrayLike]] | None = None,
+    *,
     axis_name: str | Sequence[str] | None = None,
     updates_collection: str | None = js.GraphKeys.UPDATE_OPS,
     dtype: Any = None,
@@ -64,9 +66,18 @@ def batch_normalization(
         trainable: Whether `beta` and `gamma` are trainable; if not, no step is taken either.
         name: The scope's name, used as it is; None for `batch_normalization`, `batch_normalization_1`, ...
         reuse: Whether the scope shares variables: True, `js.AUTO_REUSE`, or None for what surrounds it.
+        renorm: Whether to correct the batch's statistics towards slow averages of them, as batch
+            renormalization does. Further variables are `moving_stddev`, `renorm_mean`, `renorm_stddev`.
+        renorm_clipping: Limits of that correction, a factor and a shift: `rmin`, `rmax`, `dmax`.
+        renorm_momentum: The share of these slow averages that stays in a step.
         fused: Whether to do as TF1's fused operation, whose `moving_variance` steps towards the variance over
             n - 1. It is for images of at most 32 bits with channels on axis 1 or 3; None for all those, and
             where it cannot be, it is as False.
+        virtual_batch_size: The size of parts of the batch that have statistics of their own in training, by
+            whose mean the moving averages step; None for the whole batch. An example's part is its place
+            modulo the number of parts, and variables have an axis for each of the input's and one more.
+        adjustment: A function of the input's shape that returns a factor and a shift, which are applied in
+            training before `gamma` and `beta`.
         axis_name: The name of an axis of `jax.vmap` or `jax.shard_map`, or several, along which there are
             more parts of the batch.
         updates_collection: The collection that the new moving averages are added to, for whoever wants to see
@@ -77,13 +88,14 @@ def batch_normalization(
         An array like the input; it is computed in float32 at least.
 
     Raises:
-        InvalidShapeError: An axis is none of the input's.
+        InvalidShapeError: An axis is none of the input's, or the batch is no multiple of its parts.
         InvalidDtypeError: The input is of an integer dtype.
+        ValueError: An argument has no meaning, or not together with another.
         StateError: In training, and `apply` was called instead of `apply_with_state`.
         TraceError: `training` is traced.
 
     Source:
-        `tf.layers.batch_normalization`.
+        `tf.layers.batch_normalization`; for `renorm`, Ioffe, "Batch Renormalization", 2017.
 
     Example:
         >>> net = js.transform(lambda x, training: js.layers.batch_normalization(x, training=training))
@@ -94,11 +106,21 @@ def batch_normalization(
         (Array([[-1.],
                [ 1.]], dtype=float32), Array([0.02], dtype=float32))
     """
+    _check_together(virtual_batch_size, adjustment, axis_name)
     with LayerCall("batch_normalization", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
         if dtype is None:
             call.widen()
         axes = _axes(call, axis)
-        fusible = call.inputs.ndim == 4 and axes in ([1], [3]) and call.inputs.dtype.itemsize <= 4
+        in_training = static_flag(training, "training")
+        if virtual_batch_size is not None and (
+            0 in axes or (in_training and call.inputs.shape[0] % virtual_batch_size)
+        ):
+            raise call.wrong_shape(
+                f"has channels on axis {axis}, and parts of {virtual_batch_size} examples",
+                "let the size of the parts divide the batch, on an axis 0 without channels",
+            )
+        plain = not renorm and virtual_batch_size is None and adjustment is None
+        fusible = plain and call.inputs.ndim == 4 and axes in ([1], [3]) and call.inputs.dtype.itemsize <= 4
         gamma = (gamma_initializer, gamma_regularizer, gamma_constraint) if scale else None
         beta = (beta_initializer, beta_regularizer, beta_constraint) if center else None
         return normalize(
@@ -107,61 +129,26 @@ def batch_normalization(
             {"gamma": gamma, "beta": beta},
             (moving_mean_initializer, moving_variance_initializer),
             epsilon,
-            training=static_flag(training, "training"),
+            training=in_training,
             momentum=momentum if trainable else None,
             unbiased=fusible and fused is not False,
             axis_name=axis_name,
             collection=updates_collection,
+            virtual=virtual_batch_size,
+            renorm=Renorm.of(renorm_clipping, renorm_momentum) if renorm else None,
+            adjustment=adjustment,
         )
 
 
-def normalize(
-    call: LayerCall,
-    axes: Sequence[int],
-    weights: Mapping[str, Any],
-    moving: tuple[Any, Any],
-    epsilon: float,
-    *,
-    training: bool,
-    momentum: float | None,
-    unbiased: bool,
-    axis_name: Any = None,
-    collection: str | None,
-) -> jax.Array:
-    """Return the input of a call, normalized by the batch or by moving averages.
-
-    Args:
-        call: The call, whose scope is open.
-        axes: The axes of the channels.
-        weights: What `gamma` and `beta` are like (initializer, regularizer, constraint), or None for none, in
-            order of making.
-        moving: How the moving averages begin, of mean and variance.
-        epsilon: What is added to the variance.
-        training: Whether the statistics are the batch's.
-        momentum: The share of a moving average that stays; None for no step.
-        unbiased: Whether the variance steps towards that over n - 1.
-        axis_name: Named axes along which there are more parts of the batch.
-        collection: Where the values of steps are kept.
-    """
-    x = at_least_float32(call.inputs)
-    whole = [size if at in axes else 1 for at, size in enumerate(x.shape)]
-    own = whole if len(axes) > 1 else [x.shape[axes[0]]]
-    made = {name: kind and call.variable(name, own, *kind) for name, kind in weights.items()}
-    mean, stored_mean = call.state("moving_mean", own, moving[0])
-    variance, stored_variance = call.state("moving_variance", own, moving[1])
-    if training:
-        over = tuple(at for at in range(x.ndim) if at not in axes)
-        mean, variance = _moments(x, over, axis_name)
-        if momentum is not None:
-            n = math.prod(x.shape[at] for at in over) * _size(axis_name)
-            more = n / (n - 1) if unbiased and n > 1 else 1.0
-            _step("moving_mean", stored_mean, mean, momentum, collection)
-            _step("moving_variance", stored_variance, variance * more, momentum, collection)
-    columns = (mean, variance, made["gamma"], made["beta"])
-    x, mean, variance, gamma, beta = promote(x, *(c if c is None else c.reshape(whole) for c in columns))
-    factor = lax.rsqrt(variance + epsilon)
-    y: jax.Array = (x - mean) * (factor if gamma is None else factor * gamma)
-    return (y if beta is None else y + beta).astype(call.inputs.dtype)
+def _check_together(virtual_batch_size: int | None, adjustment: Any, axis_name: Any) -> None:
+    if virtual_batch_size is None:
+        return
+    if not isinstance(virtual_batch_size, int) or virtual_batch_size < 1:
+        raise ValueError(
+            f"virtual_batch_size must be a whole number above 0 or None, not {virtual_batch_size!r}"
+        )
+    if adjustment is not None or axis_name is not None:
+        raise ValueError("parts of a batch have no adjustment, and are not spread along a named axis")
 
 
 def _axes(call: LayerCall, axis: int | Iterable[int]) -> list[int]:
@@ -172,28 +159,3 @@ def _axes(call: LayerCall, axis: int | Iterable[int]) -> list[int]:
         fix = f"pass axes from {-rank} to {rank - 1}, each once"
         raise call.wrong_shape(f"has channels on axis {axis}", fix)
     return axes
-
-
-def _moments(x: jax.Array, over: tuple[int, ...], axis_name: Any) -> tuple[jax.Array, jax.Array]:
-    """Return mean and variance, in the order of the axes that stay, also over named axes."""
-    mean = _over_names(jnp.mean(x, over, keepdims=True), axis_name)
-    variance = _over_names(jnp.mean(jnp.square(x - mean), over), axis_name)
-    return mean.reshape(variance.shape), variance
-
-
-def _over_names(x: jax.Array, axis_name: Any) -> jax.Array:
-    return x if axis_name is None else lax.pmean(x, axis_name)
-
-
-def _size(axis_name: Any) -> int:
-    return 1 if axis_name is None else lax.axis_size(axis_name)
-
-
-def _step(name: str, stored: jax.Array, target: jax.Array, momentum: float, collection: str | None) -> None:
-    """Let a moving average take its step; TF1 rounds the size of steps to float32."""
-    old, target = promote(stored, lax.stop_gradient(target).reshape(stored.shape))
-    size = np.float32(1 - momentum).astype(old.dtype)
-    new = (old - (old - target) * size).astype(stored.dtype)
-    if collection is not None:
-        js.add_to_collection(collection, new)
-    js.set_variable(name, new)

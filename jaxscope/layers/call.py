@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
@@ -131,6 +132,19 @@ class LayerCall:
                 js.add_to_collection(js.GraphKeys.REGULARIZATION_LOSSES, loss / outputs.shape[0])
         return outputs
 
+    def floating(self) -> jax.Array:
+        """Return the input of a layer that divides; whole numbers in the dtype that was asked for.
+
+        Raises:
+            InvalidDtypeError: The layer would have to compute in whole or complex numbers.
+        """
+        if jnp.issubdtype(self.inputs.dtype, jnp.floating):
+            return self.inputs
+        if jnp.issubdtype(self.inputs.dtype, jnp.complexfloating) or self.dtype is None:
+            raise self._wrong_dtype(self.inputs.dtype)
+        self.check_dtype()
+        return self.inputs.astype(self.dtype)
+
     def expect_rank(self, rank: int, axes: str) -> None:
         """Raise `InvalidShapeError` unless the input has so many axes."""
         if self.inputs.ndim != rank:
@@ -146,12 +160,15 @@ class LayerCall:
     def check_dtype(self) -> None:
         """Raise `InvalidDtypeError` where the layer would have to compute in integers."""
         if not jnp.issubdtype(self.dtype, jnp.inexact):
-            raise js.errors.InvalidDtypeError(
-                f"{self.kind} works in its input's dtype, which cannot be {self.dtype}",
-                code="layer_dtype",
-                scope=str(self.scope),
-                fix='convert the input: x.astype("float32"), or pass dtype="float32"',
-            )
+            raise self._wrong_dtype(self.dtype)
+
+    def _wrong_dtype(self, dtype: Any) -> js.errors.InvalidDtypeError:
+        return js.errors.InvalidDtypeError(
+            f"{self.kind} works in its input's dtype, which cannot be {dtype}",
+            code="layer_dtype",
+            scope=str(self.scope),
+            fix='convert the input: x.astype("float32"), or pass dtype="float32"',
+        )
 
 
 def promote(*arrays: jax.Array | None) -> list[Any]:
@@ -172,6 +189,15 @@ def with_rank_of(array: jax.Array, x: jax.Array) -> jax.Array:
 def at_least_float32(array: jax.Array) -> jax.Array:
     """Return an array in float32 where its own dtype is too narrow for sums over many elements."""
     return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+
+
+def made_once(array: jax.Array) -> jax.Array:
+    """Return an array that XLA computes once, before two sums over it that wait for each other.
+
+    XLA would compute what an array is made of again in each of them: in a deep model all residuals before,
+    so that programs grow with the square of the depth, and take several times as long.
+    """
+    return lax.optimization_barrier(array)
 
 
 def static_flag(value: Any, name: str) -> bool:

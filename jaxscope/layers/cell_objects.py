@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxscope.layers.cells import LSTMStateTuple, Step, basic_lstm, basic_rnn, gru, lstm, multi_rnn
 from jaxscope.layers.objects import Layer
@@ -125,7 +126,10 @@ def ResidualWrapper(  # noqa: N802 - TF1's name
 
 
 def DropoutWrapper(  # noqa: N802 - TF1's name
-    cell: Cell, input_keep_prob: float = 1.0, output_keep_prob: float = 1.0, state_keep_prob: float = 1.0
+    cell: Cell,
+    input_keep_prob: float | jax.Array = 1.0,
+    output_keep_prob: float | jax.Array = 1.0,
+    state_keep_prob: float | jax.Array = 1.0,
 ) -> Cell:
     """Return a cell with dropout around it.
 
@@ -149,8 +153,8 @@ def DropoutWrapper(  # noqa: N802 - TF1's name
         True
     """
 
-    def drop(values: Any, keep: float) -> Any:
-        if keep >= 1:
+    def drop(values: Any, keep: float | jax.Array) -> Any:
+        if not isinstance(keep, Tracer) and keep >= 1:
             return values
         return jax.tree.map(lambda array: dropout(array, 1 - keep, training=True), values)
 

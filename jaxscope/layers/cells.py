@@ -128,6 +128,8 @@ def lstm(
     initializer: Any = None,
     num_proj: int | None = None,
     proj_clip: float | None = None,
+    num_unit_shards: int | None = None,
+    num_proj_shards: int | None = None,
     forget_bias: float = 1.0,
     state_is_tuple: bool = True,
     activation: Activation = None,
@@ -149,6 +151,8 @@ def lstm(
         initializer: How all variables but the bias begin; None for the scope's, or Glorot uniform.
         num_proj: The size of the output, if it is projected.
         proj_clip: The largest absolute value in a projected output.
+        num_unit_shards: None or 1: TF1 cut variables into pieces; here sharding does.
+        num_proj_shards: Likewise.
         forget_bias: What is added to the gate f; its bias begins at 0.
         state_is_tuple: Whether the state is a tuple.
         activation: A function for what is new, and for what is given out; None for tanh.
@@ -162,9 +166,10 @@ def lstm(
     Raises:
         InvalidShapeError: Input or state has another shape.
         InvalidDtypeError: The input is of an integer dtype.
+        ValueError: There is to be more than one shard.
 
     Source:
-        `tf.nn.rnn_cell.LSTMCell`, without its deprecated shards.
+        `tf.nn.rnn_cell.LSTMCell`.
 
     Example:
         >>> @js.transform
@@ -180,6 +185,8 @@ def lstm(
         lstm_cell/w_i_diag (4,)
         lstm_cell/w_o_diag (4,)
     """
+    if {num_unit_shards, num_proj_shards} - {None, 1}:
+        raise ValueError("variables are not cut into shards; shard them over a mesh, with a partitioner")
     more = (use_peepholes, cell_clip, initializer, num_proj, proj_clip)
     with LayerCall("lstm_cell", inputs, name, reuse, dtype=dtype) as call:
         return _lstm_step(call, state, num_units, forget_bias, state_is_tuple, activation, *more)

@@ -27,6 +27,7 @@ def rnn(
     reverse: bool = False,
     key: jax.Array | None = None,
     unroll: int | bool = 1,
+    scope: str | js.VariableScope | None = None,
 ) -> tuple[Any, Any]:
     """Return the outputs of a step at all times, and the last state, by one `jax.lax.scan`.
 
@@ -44,12 +45,15 @@ def rnn(
         reverse: Whether to go from the last time to the first; with lengths, from the end of each sequence.
         key: A key for what is random in the cell; each time gets one of its own, from `js.next_key()`.
         unroll: As of `jax.lax.scan`.
+        scope: TF1's word for `name`.
 
     Returns:
         The outputs, with the inputs' first two axes, and the last state.
 
     Raises:
-        InvalidShapeError: The inputs have fewer than three axes, or lengths are not one for each sequence.
+        InvalidShapeError: The inputs have fewer than three axes, lengths are not one for each sequence, or a
+            state changes its shape.
+        InvalidDtypeError: The state begins with whole numbers, and a step makes others.
         ValueError: There is neither an initial state nor a dtype.
         JaxscopeError: What the cell raises.
 
@@ -68,7 +72,7 @@ def rnn(
         >>> outputs.shape, state.shape, bool((outputs[1, 2:] == 0).all())
         ((2, 5, 4), (2, 4), True)
     """
-    with LayerCall("rnn", inputs, name or "rnn", None) as call:
+    with LayerCall("rnn", inputs, name or scope or "rnn", None) as call:
         if call.inputs.ndim < 3:
             raise call.wrong_shape("takes sequences: [batch, time, ...]", "give it an axis of features")
         x = _swapped(call.inputs, time_major)
@@ -81,7 +85,7 @@ def rnn(
             x, counts, key = now
             with contextlib.nullcontext() if key is None else js.random_keys(key):
                 output, after = cell(x, state)
-            after = jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
+            after = _as_before(call, after, state)
             if counts is not None:
                 after = _where(counts, after, state)
                 output = _where(counts, output, jax.tree.map(jnp.zeros_like, output))
@@ -101,6 +105,8 @@ def bidirectional_rnn(
     dtype: Any = None,
     time_major: bool = False,
     name: str | None = None,
+    *,
+    scope: str | js.VariableScope | None = None,
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Return the outputs of two steps, one forward and one backward in time, and their last states.
 
@@ -114,6 +120,7 @@ def bidirectional_rnn(
         dtype: The dtype of these zeros.
         time_major: Whether time is the first axis.
         name: The scope's name, used as it is; None for `bidirectional_rnn`, which is not numbered.
+        scope: TF1's word for `name`.
 
     Returns:
         The outputs, forward and backward, each at the time of its input; and the last states.
@@ -134,7 +141,7 @@ def bidirectional_rnn(
         >>> list(variables)[0], net.apply(variables, jnp.ones([2, 5, 3])).shape
         ('bidirectional_rnn/bw/gru_cell/candidate/bias', (2, 5, 8))
     """
-    with js.variable_scope(name or "bidirectional_rnn"):
+    with js.variable_scope(name or scope or "bidirectional_rnn"):
         forward = rnn(cell_fw, inputs, sequence_length, initial_state_fw, dtype, time_major, "fw")
         back = rnn(cell_bw, inputs, sequence_length, initial_state_bw, dtype, time_major, "bw", reverse=True)
     return (forward[0], back[0]), (forward[1], back[1])
@@ -147,6 +154,8 @@ def static_rnn(
     dtype: Any = None,
     sequence_length: ArrayLike | None = None,
     name: str | None = None,
+    *,
+    scope: str | js.VariableScope | None = None,
 ) -> tuple[list[Any], Any]:
     """Return the outputs of a step for each input of a list, and the last state, written out without a loop.
 
@@ -157,12 +166,16 @@ def static_rnn(
         dtype: The dtype of these zeros; needed where there is no initial state.
         sequence_length: `[batch]`: how many times of each sequence count.
         name: The scope's name, used as it is; None for `rnn`, which is not numbered.
+        scope: TF1's word for `name`.
 
     Returns:
         A list of the outputs, and the last state.
 
     Raises:
+        InvalidShapeError: Lengths are not one for each sequence, or a state changes its shape.
+        InvalidDtypeError: The state begins with whole numbers, and a step makes others.
         ValueError: There are no inputs, or neither an initial state nor a dtype.
+        TypeError: The inputs are no list.
         JaxscopeError: What the cell raises.
 
     Source:
@@ -175,22 +188,32 @@ def static_rnn(
         >>> list(net.spec([jnp.ones([2, 3])] * 5))
         ['rnn/basic_lstm_cell/kernel', 'rnn/basic_lstm_cell/bias']
     """
+    if not isinstance(inputs, list | tuple):
+        raise TypeError("static_rnn takes a list with the input of each time; an array goes to js.layers.rnn")
     if len(inputs) == 0:
         raise ValueError("static_rnn needs at least one input")
     outputs: list[Any] = []
-    with js.variable_scope(name or "rnn") as scope:
-        state = _begin(cell, initial_state, dtype, jnp.shape(inputs[0])[0])
+    with LayerCall("static_rnn", inputs[0], name or scope or "rnn", None) as call:
+        batch = _batch(call)
+        state = _begin(cell, initial_state, dtype, batch)
+        lengths = None if sequence_length is None else _lengths(call, sequence_length, batch)
         for time, x in enumerate(inputs):
             if time:
-                scope.reuse_variables()
+                call.scope.reuse_variables()
             output, after = cell(x, state)
-            if sequence_length is not None:
-                counts = jnp.asarray(sequence_length) > time
-                after = _where(counts, after, state)
-                output = _where(counts, output, jax.tree.map(jnp.zeros_like, output))
+            after = _as_before(call, after, state)
+            if lengths is not None:
+                after = _where(lengths > time, after, state)
+                output = _where(lengths > time, output, jax.tree.map(jnp.zeros_like, output))
             state = after
             outputs.append(output)
     return outputs, state
+
+
+def _batch(call: LayerCall) -> int:
+    if call.inputs.ndim < 1:
+        raise call.wrong_shape("takes steps of a batch, each [batch, ...]", "give each a batch axis")
+    return call.inputs.shape[0]
 
 
 def _begin(cell: Any, initial_state: Any, dtype: Any, batch: int) -> Any:
@@ -198,7 +221,43 @@ def _begin(cell: Any, initial_state: Any, dtype: Any, batch: int) -> Any:
         return jax.tree.map(jnp.asarray, initial_state)
     if dtype is None:
         raise ValueError("pass initial_state, or dtype for the zeros that the cell begins with")
+    if not hasattr(cell, "zero_state"):
+        raise ValueError("pass initial_state: a function does not know its zeros, as cells do")
     return cell.zero_state(batch, dtype)
+
+
+def _as_before(call: LayerCall, after: Any, before: Any) -> Any:
+    """Return the next state in the dtype of the state before."""
+    if jax.tree.structure(after) != jax.tree.structure(before):
+        raise call.wrong_shape(
+            f"has a step that makes of a state {jax.tree.structure(before)} one {jax.tree.structure(after)}",
+            "return the next state in the structure of the state that the step gets",
+        )
+
+    def kept(new: Any, old: jax.Array) -> jax.Array:
+        new = jnp.asarray(new)
+        if new.shape != old.shape:
+            raise call.wrong_shape(
+                f"has a step that makes of a state of shape {list(old.shape)} one of {list(new.shape)}",
+                "begin with a state of the shape that the steps return",
+            )
+        if jnp.issubdtype(new.dtype, jnp.inexact) and not jnp.issubdtype(old.dtype, jnp.inexact):
+            raise js.errors.InvalidDtypeError(
+                f"{call.kind} begins with a state of {old.dtype}, and a step makes one of {new.dtype}",
+                code="layer_dtype",
+                scope=str(call.scope),
+                fix='begin with fractions: jnp.zeros(shape, "float32")',
+            )
+        return new.astype(old.dtype)
+
+    return jax.tree.map(kept, after, before)
+
+
+def _lengths(call: LayerCall, lengths: ArrayLike, batch: int) -> jax.Array:
+    lengths = jnp.asarray(lengths)
+    if lengths.shape != (batch,):
+        raise call.wrong_shape(f"has lengths of shape {list(lengths.shape)}", f"pass {batch} lengths")
+    return lengths
 
 
 def _counts_and_order(
@@ -216,10 +275,7 @@ def _counts_and_order(
         if counts.shape != shape:
             raise call.wrong_shape(f"has a mask of shape {list(jnp.shape(mask))}", "pass one for each time")
     if lengths is not None:
-        lengths = jnp.asarray(lengths)
-        if lengths.shape != (batch,):
-            raise call.wrong_shape(f"has lengths of shape {list(lengths.shape)}", f"pass {batch} lengths")
-        lengths = lengths.astype(at.dtype)[None, :]
+        lengths = jnp.minimum(_lengths(call, lengths, batch).astype(at.dtype), times)[None, :]
         counts = at < lengths if counts is None else counts & (at < lengths)
     if not reverse:
         return counts, lambda array: array

@@ -15,6 +15,7 @@ from jaxscope.layers.call import (
     LayerCall,
     Regularizer,
     at_least_float32,
+    made_once,
     promote,
     with_rank_of,
 )
@@ -84,16 +85,17 @@ def layer_norm(
         Array([[-1.,  1.]], dtype=float32)
     """
     with LayerCall("LayerNorm", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
-        rank = call.inputs.ndim
+        x = call.floating()
+        rank = x.ndim
         if not (-rank <= begin_norm_axis < rank and -rank <= begin_params_axis < rank):
             raise call.wrong_shape(
                 f"begins its mean at axis {begin_norm_axis}, and its variables at axis {begin_params_axis}",
                 f"pass axes below {rank}",
             )
         if epsilon is None:
-            epsilon = 1e-3 if call.inputs.dtype == jnp.float16 else 1e-12
-        x = _standardized(call.inputs, range(begin_norm_axis % rank, rank), epsilon)
-        shape = call.inputs.shape[begin_params_axis:]
+            epsilon = 1e-3 if x.dtype == jnp.float16 else 1e-12
+        x = _standardized(x, range(begin_norm_axis % rank, rank), epsilon)
+        shape = x.shape[begin_params_axis:]
         beta = (beta_initializer, beta_regularizer, beta_constraint) if center else None
         gamma = (gamma_initializer, gamma_regularizer, gamma_constraint) if scale else None
         return call.finish(_affine(call, x, shape, None, beta, gamma), activation)
@@ -143,14 +145,15 @@ def rms_norm(
         True
     """
     with LayerCall("RMSNorm", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
+        given = call.floating()
         (axis,) = _axes(call, [axis])
         scale = call.variable(
-            "scale", [call.inputs.shape[axis]], scale_initializer, scale_regularizer, scale_constraint
+            "scale", [given.shape[axis]], scale_initializer, scale_regularizer, scale_constraint
         )
-        x = at_least_float32(call.inputs)
+        x = at_least_float32(given)
         x, scale = promote(x * lax.rsqrt(jnp.mean(jnp.square(x), axis, keepdims=True) + epsilon), scale)
         y: jax.Array = x * _along(scale, x, axis)
-        return y.astype(call.inputs.dtype)
+        return y.astype(given.dtype)
 
 
 def group_norm(  # noqa: D417 - what all layers of this kind have is described in `layer_norm`
@@ -201,7 +204,7 @@ def group_norm(  # noqa: D417 - what all layers of this kind have is described i
         {'GroupNorm/beta': (4,), 'GroupNorm/gamma': (4,)}
     """
     with LayerCall("GroupNorm", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
-        x = call.inputs
+        x = call.floating()
         (channels,) = _axes(call, [channels_axis])
         inner = [axis for axis in range(1, x.ndim) if axis != channels]
         reduced = _axes(call, inner if reduction_axes is None else reduction_axes)
@@ -263,7 +266,7 @@ def instance_norm(  # noqa: D417 - what all layers of this kind have is describe
     """
     last = channels_last(data_format)
     with LayerCall("InstanceNorm", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
-        x = call.inputs
+        x = call.floating()
         if x.ndim < 3:
             raise call.wrong_shape("takes the mean over axes beside batch and channels", "use layer_norm")
         channels = x.ndim - 1 if last else 1
@@ -284,7 +287,7 @@ def _axes(call: LayerCall, axes: Sequence[int]) -> list[int]:
 def _standardized(x: jax.Array, axes: Iterable[int], epsilon: float) -> jax.Array:
     """Return x with mean 0 and variance 1 over some axes, in float32 at least."""
     over = tuple(axes)
-    x = at_least_float32(x)
+    x = at_least_float32(made_once(x))
     x = x - jnp.mean(x, over, keepdims=True)
     return x * lax.rsqrt(jnp.mean(jnp.square(x), over, keepdims=True) + epsilon)
 
@@ -303,7 +306,7 @@ def _affine(
         x = x * _along(gamma, x, axis)
     if beta is not None:
         x = x + _along(beta, x, axis)
-    return x.astype(call.inputs.dtype)
+    return x.astype(call.floating().dtype)
 
 
 def _along(array: jax.Array, x: jax.Array, axis: int | None) -> jax.Array:

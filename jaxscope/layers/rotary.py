@@ -28,11 +28,11 @@ def rotate(x: jax.Array, positions: jax.Array, base: float) -> jax.Array:
         Array([1., 1.], dtype=float32)
     """
     half = x.shape[-1] // 2
-    rates = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    at = positions.astype(jnp.float32)[..., None, None]  # [..., time, 1, 1]
-    angles = with_rank_of(at * with_rank_of(rates, at), x)
     wide = at_least_float32(x)
-    cos, sin = jnp.cos(angles).astype(wide.dtype), jnp.sin(angles).astype(wide.dtype)
+    rates = base ** (-jnp.arange(half, dtype=wide.dtype) / half)
+    at = positions.astype(wide.dtype)[..., None, None]  # [..., time, 1, 1]
+    angles = with_rank_of(at * with_rank_of(rates, at), x)
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
     first, second = wide[..., :half], wide[..., half:]
     turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], -1)
     return turned.astype(x.dtype)

@@ -1,6 +1,7 @@
 """Layers without variables: flatten and dropout."""
 
 import math
+import operator
 from collections.abc import Sequence
 
 import jax
@@ -49,6 +50,7 @@ def dropout(
     inputs: ArrayLike,
     rate: float | jax.Array = 0.5,
     noise_shape: Sequence[int | None] | None = None,
+    seed: int | None = None,
     training: bool = False,
     name: str | None = None,
 ) -> jax.Array:
@@ -62,6 +64,7 @@ def dropout(
         rate: The share that is dropped, from 0 (dropout does nothing) to less than 1.
         noise_shape: The shape of the mask, which is broadcast to that of the input; None for an axis as the
             input has it.
+        seed: A whole number that is folded into the key: another one gives another mask.
         training: False for the input as it is.
         name: The name of the scope, which has no variables; the key depends on it.
 
@@ -75,7 +78,7 @@ def dropout(
         TraceError: `training` is traced.
 
     Source:
-        `tf.layers.dropout`; it has an argument `seed`, for which the stream of keys stands here.
+        `tf.layers.dropout`; its `seed` alone made the mask, which depends on the stream of keys here.
 
     Example:
         >>> @js.transform
@@ -94,9 +97,12 @@ def dropout(
             return x
         call.check_dtype()
         shape = x.shape if noise_shape is None else _mask_shape(call, noise_shape)
-        kept = 1 - jnp.asarray(rate, jnp.float32)
-        mask = jax.random.bernoulli(js.next_key(), kept, shape)
-        return jnp.where(mask, x / kept.astype(x.dtype), jnp.zeros([], x.dtype))
+        key = js.next_key()
+        if seed is not None:
+            key = jax.random.fold_in(key, operator.index(seed) % 2**32)
+        kept = 1 - rate
+        mask = jax.random.bernoulli(key, jnp.asarray(kept, jnp.float32), shape)
+        return jnp.where(mask, x / jnp.asarray(kept, x.dtype), jnp.zeros([], x.dtype))
 
 
 def _mask_shape(call: LayerCall, noise_shape: Sequence[int | None]) -> tuple[int, ...]:

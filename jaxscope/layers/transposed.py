@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
@@ -136,12 +137,22 @@ def _spread(call: LayerCall, windows: Windows, filters: int, kernel_is: Any, bia
     kernel = call.variable("kernel", [*windows.size, filters, channels], *kernel_is)
     bias = None if bias_is is None else call.variable("bias", [filters], *bias_is)
     x, kernel, bias = promote(call.inputs, kernel, bias)
-    outputs = lax.conv_transpose(
-        x,
-        kernel,
-        windows.strides,
-        windows.padding.upper(),
-        dimension_numbers=windows.dimension_numbers,
-        transpose_kernel=True,
-    )
+    pads, inner = [], []
+    for axis, size, step in zip(windows.inner(x.shape), windows.size, windows.strides, strict=True):
+        more = max(size - step, 0)
+        begin, whole = (more // 2, axis * step) if windows.padding == "same" else (0, axis * step + more)
+        pads.append((size - 1 - begin, whole + begin - ((axis - 1) * step + 1)))
+        inner.append(whole)
+    if 0 in windows.inner(x.shape):  # nothing to spread, and JAX would make an element of it
+        last = (x.shape[0], *inner, filters)
+        outputs = jnp.zeros(last if windows.last else (last[0], filters, *inner), x.dtype)
+    else:
+        outputs = lax.conv_transpose(
+            x,
+            kernel,
+            windows.strides,
+            pads,
+            dimension_numbers=windows.dimension_numbers,
+            transpose_kernel=True,
+        )
     return windows.add_bias(outputs, bias)

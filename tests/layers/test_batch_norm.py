@@ -39,7 +39,6 @@ def test_scan_layers():
     same((y, dict(state)), (expected_y, dict(expected_state)))
 
 
-@pytest.mark.xfail(strict=True, raises=js.errors.TraceError, reason="js.add_to_collection in a block")
 def test_scan_layers_collects():
     """The steps of layers that are scanned are collected, stacked."""
 

@@ -26,7 +26,7 @@ def clipped(value: jax.Array) -> jax.Array:
 
 @js.transform
 def deep(x: jax.Array) -> None:
-    js.get_variable("embed", [7, 4], partitioner=P("model"))
+    js.get_variable("embed", [8, 4], partitioner=P("model"))
     for outer, inner in itertools.product(range(2), range(3)):
         with js.variable_scope(f"layer_{outer}"), js.variable_scope(f"sub_{inner}"):
             js.get_variable(

@@ -1,27 +1,39 @@
 """Blocks: functions that are recorded once in a pass for all calls of one kind."""
 
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, cast
 
 import jax
 
 from jaxscope._core.base.calls import Call, Result
-from jaxscope._core.base.sameness import Same, kind_of_callable
+from jaxscope._core.base.sameness import Same, UnknownError
 from jaxscope._core.base.wrapper import Made
-from jaxscope._core.blocks.recipe import Recipe
+from jaxscope._core.blocks.recipe import Outcome, Recipe
 from jaxscope._core.passes.recording import placeholder
 from jaxscope._core.passes.running import Pass
 
 
 class Block(Made):
-    """A function whose requests may be repeated in other scopes, and its recipes in the passes that run."""
+    """A function whose requests may be repeated in other scopes, and its recipes in the passes that run.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    Args:
+        function: The user's.
+        finish: What is done with its results.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], finish: Callable[[Any], Any] = lambda result: result
+    ) -> None:
         self.function = function
+        self._finish = finish
         self._recipes: weakref.WeakKeyDictionary[Pass, dict[Hashable, Recipe]] = weakref.WeakKeyDictionary()
 
     traces = True
+
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function as it is."""
+        return self._finish(self.function(*args, **kwargs))
 
     def made_of(self) -> tuple[Any, ...]:
         """Return the function."""
@@ -46,22 +58,18 @@ class Block(Made):
         key = self._key(run, call)
         found = recipes.get(key) if key is not None else None
         if found is None or (found.numbers and found.before != _entered_below(run)):
-            found = Recipe(run, self.function, call, floor)
+            found = Recipe(run, self.call, call, floor)
             if key is not None:
                 recipes[key] = found
         return found
 
     def _key(self, run: Pass, call: Call) -> Hashable | None:
         """Return what the call has in common with those that a recipe serves; None if that is not known."""
-        function = kind_of_callable(self.function)
-        if function is None:
-            return None
         around = run.around
         number = run.traces.numbers.of_object
         try:
             key = (
-                function,
-                call.key(),
+                call.key(self.function, alive=True),
                 tuple(map(jax.typeof, call.arrays)),
                 number(run.scopes.current._options),
                 tuple(map(number, around.creators)),
@@ -70,7 +78,7 @@ class Block(Made):
                 _trace_context(run),
             )
             hash(key)
-        except TypeError:
+        except (TypeError, UnknownError):
             return None
         return key
 
@@ -102,19 +110,23 @@ def _trace_context(run: Pass) -> Hashable:
     return context
 
 
-def placeholders(recipe: Recipe, result: int | None = None, writes: int | None = None) -> tuple[Any, Any]:
-    """Return what stands for the result of a block, and for what it sets.
+def placeholders(recipe: Recipe, sizes: Sequence[int | None] = (), length: int | None = None) -> Outcome:
+    """Return what stands for what a block comes to.
 
     Args:
         recipe: The block's.
-        result: The size of a leading axis of the results, or None for none.
-        writes: Likewise, of what it sets.
+        sizes: The size of a leading axis of each array that it returns, or None for none; none for all if left
+            out.
+        length: Likewise, of all else.
     """
 
     def stand_in(aval: Any, size: int | None) -> Any:
         leading = () if size is None else (size,)
         return placeholder((*leading, *aval.shape), aval.dtype, weak=aval.weak_type)
 
-    arrays = [stand_in(aval, result) for aval in recipe.result]
-    written = {name: stand_in(aval, writes) for name, aval in recipe.writes.items()}
-    return recipe.returned(arrays), written
+    arrays, writes, added = recipe.types
+    return Outcome(
+        [stand_in(aval, size) for aval, size in zip(arrays, sizes or [None] * len(arrays), strict=True)],
+        {name: stand_in(aval, length) for name, aval in writes.items()},
+        [[stand_in(aval, length) for aval in one] for one in added],
+    )

@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxscope._core.base import compat
 from jaxscope._core.base.sites import Site, here
-from jaxscope._core.passes.border import Border, Writer
-from jaxscope._core.passes.entries import Entry
+from jaxscope._core.model.templates import made_since
+from jaxscope._core.passes.border import Border, Kind
+from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.recording import labelled
 from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.request import Request
@@ -56,6 +57,7 @@ class Asked(NamedTuple):
         request: What was asked for.
         site: Where.
         creators: What the making goes through.
+        frozen: Whether nothing may be made.
         type: Of what the block got.
     """
 
@@ -64,6 +66,7 @@ class Asked(NamedTuple):
     request: Request
     site: Site
     creators: tuple[Any, ...]
+    frozen: bool
     type: Any
 
 
@@ -79,6 +82,18 @@ class Took(NamedTuple):
     given: Any
 
 
+class Put(NamedTuple):
+    """One value that a block adds to a collection.
+
+    Attributes:
+        added: What the books say about it.
+        name: The full name of the variable that it is, in the scope that the block was recorded in, or None.
+    """
+
+    added: Added
+    name: str | None
+
+
 class Noting(Border):
     """Notes what a block asks for while it is recorded.
 
@@ -87,28 +102,31 @@ class Noting(Border):
         floor: How many scopes were entered before those that are the block's own.
 
     Attributes:
-        events: The requests and the keys taken, in order.
+        events: The requests, the keys taken and the values added, in order.
         plain: The variables that it asked for without getters, by full name.
         values: What it asks for by name alone, as it is now: what it has set, or an input.
         writes: The variables that it sets, by full name.
-        refusals: Whether a request ended in an error, which the block has caught.
+        refusals: Whether a request ended in an error, which the block has caught, or something was undone.
     """
 
     listens = True
 
     def __init__(self, run: Pass, floor: int) -> None:
-        self.events: list[Asked | Took] = []
+        self.events: list[Asked | Took | Put] = []
         self.plain: dict[str, Entry] = {}
         self.values: dict[str, Any] = {}
         self.writes: dict[str, Entry] = {}
         self.refusals = False
+        self._will_write: set[str] = set()
         self._touched: set[str] = set()  # what getters have set
         self._run = run
         self._floor = floor
+        self._path = run.scopes.names.path
+        self._is_new = made_since()
         self._counts: dict[str, int] = {}
         self._trace: Any = None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Note that the block begins, in the present trace, in which its inputs are."""
         self._trace = compat.traces()[0]
 
@@ -117,23 +135,25 @@ class Noting(Border):
         with compat.tracing().set_current_trace(self._trace):
             return labelled(label, aval)
 
+    # --- requests ------------------------------------------------------------------------------
+
     def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
         if not isinstance(value, jax.Array) or getattr(value, "weak_type", False):
             raise CannotLiftError(
                 "a custom getter that returns no array with a dtype of its own", site, loop=True
             )
-        creators = self._run.around.creators
+        around = self._run.around
+        asked = Asked(name, name, request, site, around.creators, around.frozen, jax.typeof(value))
         if request.getter is not None:
             self._counts[name] = count = self._counts.get(name, 0) + 1
-            key = name, count
-            self.events.append(Asked(key, name, request, site, creators, jax.typeof(value)))
-            return self._input(key, jax.typeof(value))
+            self.events.append(asked._replace(key=(name, count)))
+            return self._input((name, count), asked.type)
         if name in self._touched:
             raise CannotLiftError("state that a custom getter has set", site, loop=True)
-        self.events.append(Asked(name, name, request, site, creators, jax.typeof(value)))
+        self.events.append(asked)
         if name not in self.values:
             self.plain[name] = self._run.books.entries[name]
-            self.values[name] = self._input(name, jax.typeof(value))
+            self.values[name] = self._input(name, asked.type)
         return self.values[name]
 
     def through(self, ask: Callable[[], Any]) -> Any:
@@ -157,24 +177,48 @@ class Noting(Border):
         words = self._input(("words", at), jax.typeof(np.zeros(2, np.uint32)))
         return words, self._input(("count", at), jax.typeof(np.zeros((), np.uint32)))
 
-    def write(self, run: Writer, entry: Entry, value: Any) -> None:
+    def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._run.check_write(entry)
         if not self._run.traces.at_border:
-            raise StateError(
-                f"variable {entry.name!r} of a block is set inside a JAX transform in it",
-                code="write_in_block",
-                first=self._run.first(entry),
-                again=here(),
-                fix="return the new value from the inner function, and set the variable in the block itself",
+            raise written_in_transform(self._run, entry)
+        if not any(isinstance(event, Asked) and event.name == entry.name for event in self.events):
+            raise CannotLiftError(
+                "js.set_variable of a variable that it does not ask for by its own name", here(), loop=True
             )
         self.writes[entry.name] = entry
         self.values[entry.name] = value
+
+    def will_write(self, name: str) -> None:
+        self._will_write.add(name)
+
+    # --- collections ---------------------------------------------------------------------------
+
+    def variable_of(self, value: Any) -> Entry | None:
+        names = (name for name, known in self.values.items() if known is value)
+        return next((self.plain.get(name) or self.writes[name] for name in names), None)
+
+    def adds(self, added: Added) -> None:
+        if not self._run.traces.at_border:
+            raise CannotLiftError("js.add_to_collection inside a JAX transform", added.site, loop=True)
+        if added.entry is not None and added.entry.name not in self.values:
+            raise CannotLiftError(
+                "js.add_to_collection of a variable that it does not ask for", added.site, loop=True
+            )
+        if added.path != (self._path and self._path + "/"):
+            self._run.count_names()  # which tell the path in other scopes
+        self.events.append(Put(added, None if added.entry is None else added.entry.name))
+
+    # --- what is refused -----------------------------------------------------------------------
 
     def refused(self) -> None:
         self.refusals = True
 
     def absolute(self, what: str) -> None:
         raise CannotLiftError(what, here())
+
+    def calls(self, template: Any) -> None:
+        if not self._is_new(template):
+            raise CannotLiftError("a template from outside", here(), loop=True)
 
     def enters(self, scope: VariableScope) -> None:
         self.sets(scope)
@@ -185,7 +229,7 @@ class Noting(Border):
 
     def reads(self, name: str, site: Site) -> None:
         """Note that a getter reads a variable."""
-        if name in self.writes:
+        if name in self.writes or name in self._will_write:
             raise CannotLiftError("a custom getter that reads what the block has set", site, loop=True)
 
     def touches(self, name: str) -> None:
@@ -204,5 +248,16 @@ class _InGetter(Border):
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
         self._block.reads(name, site)
 
-    def write(self, run: Writer, entry: Entry, value: Any) -> None:
+    def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._block.touches(entry.name)
+
+
+def written_in_transform(run: Pass, entry: Entry) -> StateError:
+    """Return the error for a write in a trace inside of a block, out of which nothing comes."""
+    return StateError(
+        f"variable {entry.name!r} of a block is set inside a JAX transform in it",
+        code="write_in_block",
+        first=run.first(entry),
+        again=here(),
+        fix="return the new value from the inner function, and set the variable in the block itself",
+    )

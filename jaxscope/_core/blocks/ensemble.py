@@ -11,8 +11,8 @@ from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import placeholders
 from jaxscope._core.blocks.layers import Layers
-from jaxscope._core.model.variable_scope import variable_scope
-from jaxscope._core.passes.running import current
+from jaxscope._core.blocks.results import stack_results
+from jaxscope._core.passes.running import Pass, current
 from jaxscope.errors import InvalidShapeError
 
 P = ParamSpec("P")
@@ -35,28 +35,27 @@ class Ensemble(Layers[P, R]):
         if self._in_axes is not None:
             call.arrays = [_without_axis(array, self._in_axes, self._length) for array in arrays]
             shared = [None] * len(arrays)
-        prepared = self._prepare(run, "ensemble", call, shared)
-        kept = call.without_arrays()
+        recipe = self._record(run, "ensemble", call)
+        prepared = None if recipe is None else self._prepare(run, recipe, shared)
         if prepared is None:
-            return self._one_after_the_other(kept, arrays)
+            return self._one_after_the_other(run, call.without_arrays(), arrays)
+        recipe = prepared.recipe
         if run.abstract:
-            result, writes = placeholders(prepared.recipe, self._length, self._length)
-            prepared.write(run, writes)
-            return cast(R, result)
-        members = jax.vmap(prepared.compute, in_axes=(0, self._in_axes), axis_size=self._length)
-        with prepared.outside(run, self._name):
-            result, writes = members(prepared.xs, arrays)
-        prepared.write(run, writes)
-        return cast(R, prepared.recipe.returned(result))
+            outcome = placeholders(recipe, [self._length] * len(recipe.types.arrays), self._length)
+        else:
+            members = jax.vmap(prepared.compute, in_axes=(0, self._in_axes), axis_size=self._length)
+            with prepared.outside(run, self._name):
+                outcome = members(prepared.xs, arrays)
+        prepared.settle(run, outcome)
+        return cast(R, recipe.returned(outcome.arrays))
 
-    def _one_after_the_other(self, call: Call, arrays: list[Any]) -> R:
-        results: list[Any] = []
-        for index in range(self._length):
-            with variable_scope(self._scope(index)):
-                own = arrays if self._in_axes is None else [jnp.take(a, index, self._in_axes) for a in arrays]
-                args, kwargs = call.join(own)
-                results.append(cast(Any, self._function)(*args, **kwargs))
-        return cast(R, jax.tree.map(lambda *leaves: jnp.stack(leaves), *results))
+    def _one_after_the_other(self, run: Pass, call: Call, arrays: list[Any]) -> R:
+        def step(index: int) -> Any:
+            own = arrays if self._in_axes is None else [jnp.take(a, index, self._in_axes) for a in arrays]
+            args, kwargs = call.join(own)
+            return cast(Any, self._function)(*args, **kwargs)
+
+        return cast(R, stack_results(self._loop(run, step), "what members return"))
 
 
 def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
@@ -69,7 +68,7 @@ def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
             fix="give each array among the arguments an axis of the ensemble's members, or use in_axes=None",
         )
     del shape[axis]
-    return jax.ShapeDtypeStruct(tuple(shape), array.dtype)
+    return jax.ShapeDtypeStruct(tuple(shape), array.dtype, weak_type=bool(getattr(array, "weak_type", False)))
 
 
 def ensemble(
@@ -88,7 +87,8 @@ def ensemble(
             axis of members.
 
     Returns:
-        A function of the block's arguments, whose results have a leading axis of members.
+        A function of the block's arguments, whose results have a leading axis of members, as have the arrays
+        that the block adds to collections.
 
     Raises:
         InvalidNameError: `name` has no `{}`.

@@ -35,6 +35,11 @@ class Group:
         self.requests = requests
         self.homes: dict[str, tuple[Any, Any]] = {}
 
+    @property
+    def size(self) -> int:
+        """How many variables there are, in all layers."""
+        return self.length * len(self.requests)
+
     def find(self, run: Pass) -> bool:
         """Find the stacks of all layers' values; tell whether all of them are given stacked."""
         if isinstance(run, Recording):

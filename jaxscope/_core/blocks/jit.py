@@ -8,9 +8,10 @@ import jax
 
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.wrapper import Wrapper
+from jaxscope._core.blocks.attempt import Attempt
 from jaxscope._core.blocks.block import Block, placeholders
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError
-from jaxscope._core.blocks.recipe import Answers, Recipe
+from jaxscope._core.blocks.recipe import Answers, Outcome, Recipe
 from jaxscope._core.passes.running import Pass, current
 
 P = ParamSpec("P")
@@ -35,39 +36,40 @@ class Jitted(Wrapper, Generic[P, R]):
         found = self._ask(run, call)
         if found is None:
             return self._function(*args, **kwargs)
-        recipe, answers = found
-        if run.abstract:
-            result, writes = placeholders(recipe)
-        else:
-            if recipe.program is None:
-                recipe.program = self._program(recipe)
-            words, counts = recipe.stack([answers.parts])
-            if words is not None:
-                words, counts = words[0], counts[0]
-            with run.traces.neutral():  # the program makes no request of this pass
-                arrays, writes = recipe.program(list(answers.values.values()), words, counts, call.arrays)
-            result = recipe.returned(arrays)
+        recipe, answers, paths = found
+        outcome = self._compute(run, recipe, answers, call.arrays)
         prefix = run.scopes.current._prefix
-        for name, value in writes.items():
+        for name, value in outcome.writes.items():
             run.set(run.books.entries[prefix + name], value)
-        return cast(R, result)
+        for collected, arrays, position in zip(recipe.collected, outcome.added, answers.places, strict=True):
+            collected.add(run, paths.get(collected.path, collected.path), arrays, position, prefix)
+        return cast(R, recipe.returned(outcome.arrays))
 
-    def _ask(self, run: Pass, call: Call) -> tuple[Recipe, Answers] | None:
-        """Return the block's recipe, and what it gets here; None where it has to run as it is."""
+    def _ask(self, run: Pass, call: Call) -> tuple[Recipe, Answers, dict[str, str]] | None:
+        """Return the block's recipe, what it gets here, and its paths; None where it has to run as it is."""
         try:
             recipe = self._block.recipe(run, call)
         except (CannotLiftError, BlockFailedError):
             return None
-        mark = run.mark()
-        try:
-            answers = recipe.ask(run, call.arrays)
-        except Exception:  # noqa: BLE001 - it comes again from the block itself, which may catch it
-            answers = None
-        if answers is None:
-            run.undo(mark)
+        attempt = Attempt(run, recipe)
+        answers = attempt.ask(call.arrays)
+        prefix = run.scopes.current._prefix
+        if answers is None or any(run.books.find(prefix + name) is None for name in recipe.names):
+            attempt.undo()
             return None
-        recipe.enter(run)
-        return recipe, answers
+        return recipe, answers, recipe.enter(run)
+
+    def _compute(self, run: Pass, recipe: Recipe, answers: Answers, arrays: list[Any]) -> Outcome:
+        if run.abstract:
+            return placeholders(recipe)
+        if recipe.program is None:
+            recipe.program = self._program(recipe)
+        words, counts = recipe.stack([answers.parts])
+        if words is not None:
+            words, counts = words[0], counts[0]
+        with run.traces.neutral():  # the program makes no request of this pass
+            outcome: Outcome = recipe.program(list(answers.values.values()), words, counts, arrays)
+        return outcome
 
     def _program(self, recipe: Recipe) -> Callable[..., Any]:
         keys = list(dict.fromkeys(event.key for event in recipe.events if isinstance(event, Asked)))
@@ -92,7 +94,7 @@ def jit(block: Callable[P, R]) -> Jitted[P, R]:
 
     Returns:
         A function to call in its place. A block that asks for something that relative names cannot say
-        (`js.Variable`, templates, collections, scope objects from outside) runs as it is.
+        (`js.Variable`, members of collections, templates and scope objects from outside) runs as it is.
 
     Raises:
         TypeError: `block` is not callable.

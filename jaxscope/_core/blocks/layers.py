@@ -1,19 +1,21 @@
 """Layers: one block, and the variables of many scopes, stacked; what scan_layers and ensemble share."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-import jax
 import jax.numpy as jnp
 
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sites import here
+from jaxscope._core.blocks.attempt import Attempt
 from jaxscope._core.blocks.block import Block
 from jaxscope._core.blocks.border import BlockFailedError, CannotLiftError
+from jaxscope._core.blocks.collected import stack_added
 from jaxscope._core.blocks.group import Group
-from jaxscope._core.blocks.recipe import Answers, Recipe
+from jaxscope._core.blocks.prepared import Prepared, Row
+from jaxscope._core.blocks.recipe import Recipe
+from jaxscope._core.blocks.results import as_arrays
 from jaxscope._core.model.variable_scope import variable_scope
 from jaxscope._core.passes.running import Pass
 from jaxscope.errors import InvalidNameError, InvalidShapeError
@@ -46,38 +48,38 @@ class Layers(Generic[P, R]):
                 fix="pass the number of times that the block is to run",
             )
         self._function = block
-        self._block = Block(block)
+        self._block = Block(block, as_arrays)
         self._length = length
         self._name = name
         self.__wrapped__ = block
         self.__name__ = getattr(block, "__name__", "block")
         self.__doc__ = block.__doc__
 
-    def _prepare(self, run: Pass, what: str, call: Call, shared: list[Any]) -> "Prepared | None":
-        """Return the block's recipe, and the variables of all layers, stacked.
+    def _prepare(self, run: Pass, recipe: Recipe, shared: list[Any]) -> Prepared | None:
+        """Return the variables of all layers, stacked; None where the layers are not alike.
 
-        None where the layers have to run one by one: where the block fails, or the layers are not alike.
+        Args:
+            run: The pass.
+            recipe: The block's.
+            shared: The arrays of the call; None for those that are not the same for all layers.
+        """
+        group = self._group(run, recipe)
+        if group is None:
+            return self._one_by_one(run, recipe, shared)
+        path = self._enter_all(run, recipe)
+        values = {recipe.prefix + name: home[0].read(home[1]) for name, home in group.homes.items()}
+        scopes = [run.scopes.current._prefix + self._scope(index) for index in range(self._length)]
+        parts = [recipe.take(run, scope, shared) for scope in scopes] if recipe.takes_keys else []
+        return Prepared(recipe, self._length, values, {}, parts, path, group=group)
+
+    def _record(self, run: Pass, what: str, call: Call) -> Recipe | None:
+        """Return the block's recipe in the first layer, or None where only a loop is right.
 
         Args:
             run: The pass.
             what: The public name of the function, for messages.
             call: The arguments of one layer.
-            shared: Its arrays; None for those that are not the same for all layers.
         """
-        recipe = self._record(run, what, call)
-        if recipe is None:
-            return None
-        group = self._group(run, recipe)
-        if group is None:
-            return self._one_by_one(run, recipe, shared)
-        self._enter_all(run, recipe)
-        values = {recipe.prefix + name: home[0].read(home[1]) for name, home in group.homes.items()}
-        scopes = [run.scopes.current._prefix + self._scope(index) for index in range(self._length)]
-        rows = [recipe.take(run, scope, shared) for scope in scopes] if recipe.takes_keys else []
-        return Prepared(recipe, values, {}, rows, group, [])
-
-    def _record(self, run: Pass, what: str, call: Call) -> Recipe | None:
-        """Return the block's recipe in the first layer, or None where only a loop is right."""
         mark, floor = run.scopes.mark(), run.scopes.entered
         try:
             with variable_scope(self._scope(0)):
@@ -97,6 +99,11 @@ class Layers(Generic[P, R]):
     def _scope(self, index: int) -> str:
         return self._name.replace("{}", str(index))
 
+    def _path(self, run: Pass) -> str:
+        """Return what stands for the paths of all layers' name scopes."""
+        path = run.scopes.names.path
+        return f"{path}/{self._name}" if path else self._name
+
     def _group(self, run: Pass, recipe: Recipe) -> Group | None:
         """Return the layers' variables as a group, if no rule has to see single layers; else None."""
         books, around = run.books, run.around
@@ -109,7 +116,7 @@ class Layers(Generic[P, R]):
         one_by_one = (
             around.creators
             or around.frozen
-            or (recipe.writes and not run.traces.at_root)
+            or (recipe.names and not run.traces.at_root)
             or any(entry.request.reuse is True for entry in group.requests.values())
             or any(name.startswith(group.prefix) for name in (*books.entries, *books.groups))
         )
@@ -118,88 +125,85 @@ class Layers(Generic[P, R]):
         books.add_group(group)
         return group
 
-    def _enter_all(self, run: Pass, recipe: Recipe) -> None:
-        """Enter the scopes of all layers into the books."""
+    def _enter_all(self, run: Pass, recipe: Recipe) -> list[str]:
+        """Enter the scopes of all layers into the books; return the paths of what the block adds."""
+        outer = self._path(run)
         if run.traces.memory.numbered:
+            found: list[str] = []
             for index in range(self._length):
                 with variable_scope(self._scope(index)):
-                    recipe.enter(run)
-            return
+                    root, paths = run.scopes.names.path, recipe.enter(run)
+                found = found or _of_all(recipe, paths, root, outer)
+            return found
         above = run.scopes.current._prefix
         run.scopes.counts.log += [above + self._scope(index) for index in range(self._length)]
         run.scopes.skipped = True
+        return [outer] * len(recipe.collected)  # a block that adds below its scope has names counted
 
-    def _one_by_one(self, run: Pass, recipe: Recipe, shared: list[Any]) -> "Prepared | None":
+    def _one_by_one(self, run: Pass, recipe: Recipe, shared: list[Any]) -> Prepared | None:
         """Ask for the variables of each layer; None where one is refused, or is not like the others."""
-        rows: list[Answers] = []
-        entries: list[dict[str, Any]] = []
-        mark = run.mark()
-        try:
-            for index in range(self._length):
-                with variable_scope(self._scope(index)) as scope:
-                    answers = recipe.ask(run, shared)
-                    if answers is None:
-                        break
-                    recipe.enter(run)
-                    rows.append(answers)
-                    found = {name: run.books.find(scope._prefix + name) for name in recipe.writes}
-                    entries.append(found)
-        except Exception:  # noqa: BLE001 - it comes again in a loop over the layers, from its own line
-            rows.clear()
-        if len(rows) < self._length or any(entry is None for found in entries for entry in found.values()):
-            run.undo(mark)
+        outer = self._path(run)
+        rows: list[Row] = []
+        path: list[str] = []
+        attempt = Attempt(run, recipe)
+        for index in range(self._length):
+            with variable_scope(self._scope(index)) as scope:
+                answers = attempt.ask(shared)
+                if answers is None:
+                    attempt.undo()
+                    return None
+                root, paths = run.scopes.names.path, recipe.enter(run)
+                row = Row.of(run, scope._prefix, recipe, answers, attempt.reads, paths)
+                path = path or _of_all(recipe, paths, root, outer)
+            rows.append(row)
+        if any(None in row.entries.values() for row in rows) or _depend(rows):
+            attempt.undo()
             return None
         stacked: dict[Any, Any] = {}
         same: dict[Any, Any] = {}
-        for key, first in rows[0].values.items():
-            column = [row.values[key] for row in rows]
+        for key, first in rows[0].answers.values.items():
+            column = [row.answers.values[key] for row in rows]
             if all(value is first for value in column) and self._length > 1:
                 same[key] = first
             else:
                 stacked[key] = jnp.stack(column)
-        return Prepared(recipe, stacked, same, [row.parts for row in rows], None, entries)
+        parts = [row.answers.parts for row in rows]
+        return Prepared(recipe, self._length, stacked, same, parts, path, rows=rows)
+
+    def _loop(self, run: Pass, step: Callable[[int], Any]) -> list[Any]:
+        """Run the layers one after the other, and return what each came to; what they add is stacked."""
+        start = len(run.books.added)
+        results: list[Any] = []
+        counts: list[int] = []
+        outer, root = self._path(run), ""
+        for index in range(self._length):
+            with variable_scope(self._scope(index)):
+                root = root or run.scopes.names.path
+                results.append(step(index))
+            counts.append(len(run.books.added))
+        stack_added(run, start, counts, root, outer)
+        return results
 
 
-class Prepared:
-    """All that a run of the layers needs.
+def _of_all(recipe: Recipe, paths: dict[str, str], root: str, outer: str) -> list[str]:
+    """Return what stands for the paths of what all layers add.
 
-    Attributes:
-        xs: What differs from layer to layer, with a leading axis of layers.
+    Args:
+        recipe: The block's.
+        paths: The paths in one layer, by what they were where the block was recorded.
+        root: The path of that layer.
+        outer: What stands for the paths of all layers.
     """
+    found = [paths.get(collected.path, collected.path) for collected in recipe.collected]
+    return [outer + path.removeprefix(root) for path in found]
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        stacked: dict[Any, Any],
-        same: dict[Any, Any],
-        rows: list[list[tuple[Any, Any]]],
-        group: Group | None,
-        entries: list[dict[str, Any]],
-    ) -> None:
-        self.recipe = recipe
-        self._keys = sorted(stacked, key=str)  # as in a dict of them, which JAX would sort
-        self.xs = ([stacked[key] for key in self._keys], *recipe.stack(rows))
-        self._same = same
-        self._group = group
-        self._entries = entries
 
-    def compute(self, xs: Any, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Compute one layer, with what is its own; return the arrays of its result, and what it sets."""
-        values, words, counts = xs
-        given = {**self._same, **dict(zip(self._keys, values, strict=True))}
-        return self.recipe.compute(given, words, counts, arrays)
-
-    @contextmanager
-    def outside(self, run: Pass, name: str) -> Generator[None]:
-        """Run the layers under their name, without requests of the pass."""
-        with run.traces.neutral(), jax.named_scope(name):
-            yield
-
-    def write(self, run: Pass, writes: dict[str, Any]) -> None:
-        """Set the variables of all layers."""
-        for name, values in writes.items():
-            if self._group is not None:
-                run.set(self._group.stacked(name), values)
-                continue
-            for index, entries in enumerate(self._entries):
-                run.set(entries[name], values[index])
+def _depend(rows: list[Row]) -> bool:
+    """Tell whether a getter reads in one layer what another one sets, so that their order matters."""
+    written = [{entry.name for entry in row.entries.values() if entry is not None} for row in rows]
+    return any(
+        not row.reads.isdisjoint(names)
+        for row in rows
+        for names, other in zip(written, rows, strict=True)
+        if other is not row
+    )

@@ -60,8 +60,10 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
     call = _call(args, kwargs)
     try:
         recipe = Block(block).recipe(run, call)
-        if recipe.writes or recipe.takes_shared_keys:
-            raise CannotLiftError("js.set_variable" if recipe.writes else "js.next_key", here())  # noqa: TRY301
+        if recipe.names or recipe.takes_shared_keys:
+            raise CannotLiftError("js.set_variable" if recipe.names else "js.next_key", here())  # noqa: TRY301
+        if recipe.collected:
+            raise CannotLiftError("js.add_to_collection", recipe.collected[0].site)  # noqa: TRY301
         answers = recipe.ask(run, call.arrays)
         names = _names(recipe, answers)
     except CannotLiftError as problem:
@@ -85,7 +87,7 @@ def lift(block: Callable[..., R], /, *args: Any, **kwargs: Any) -> tuple[Callabl
         given = {key: as_given(name, values[name]) for key, name in names.items()}
         own = (None, None) if words is None else (words[0], counts[0])
         arrays = _like(call, _call(args, kwargs))
-        return cast(R, recipe.returned(recipe.compute(given, own[0], own[1], arrays)[0]))
+        return cast(R, recipe.returned(recipe.compute(given, own[0], own[1], arrays).arrays))
 
     prefix = run.scopes.current._prefix
     values = {name: answers.values[key] for key, name in names.items()}

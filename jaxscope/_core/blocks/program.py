@@ -1,5 +1,6 @@
 """Programs of blocks: a block's jaxpr, with what it asked for as inputs."""
 
+from functools import cached_property
 from typing import Any
 
 from jax.extend import core
@@ -16,7 +17,7 @@ class BlockProgram:
 
     def __init__(self, closed: core.ClosedJaxpr) -> None:
         jaxpr = closed.jaxpr
-        equations = _needed(jaxpr)
+        equations = needed(jaxpr)
         inputs = {label_of(equation): equation.outvars[0] for equation in equations if label_of(equation)}
         kept = [equation for equation in equations if label_of(equation) is None]
         self._labels = list(inputs)
@@ -37,8 +38,31 @@ class BlockProgram:
         out: list[Any] = core.jaxpr_as_fun(core.ClosedJaxpr(self._jaxpr, consts))(*arrays)
         return out
 
+    @cached_property
+    def skeleton(self) -> Any:
+        """The operations and their types, apart from weak types: equal for programs that compute the same."""
+        return _skeleton(self._jaxpr)
 
-def _needed(jaxpr: core.Jaxpr) -> list[Any]:
+
+def _skeleton(jaxpr: Any) -> Any:
+    found: list[Any] = []
+    for equation in jaxpr.eqns:
+        types = [(out.aval.shape, out.aval.dtype) for out in equation.outvars]
+        if equation.primitive.name == "convert_element_type" and types == [
+            (equation.invars[0].aval.shape, equation.invars[0].aval.dtype)
+        ]:
+            continue  # from a weak type or to one
+        inner = [
+            _skeleton(getattr(part, "jaxpr", part))
+            for value in equation.params.values()
+            for part in (value if isinstance(value, tuple) else (value,))
+            if isinstance(part, core.ClosedJaxpr | core.Jaxpr)
+        ]
+        found.append((equation.primitive.name, types, inner))
+    return found
+
+
+def needed(jaxpr: core.Jaxpr) -> list[Any]:
     """Return the equations on which results or effects depend; the others were made while answering."""
     live = {id(out) for out in jaxpr.outvars}
     kept: list[Any] = []

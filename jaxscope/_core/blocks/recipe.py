@@ -4,19 +4,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
 from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.immutable import Value
 from jaxscope._core.base.sameness import Look
-from jaxscope._core.base.sites import here
-from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Took
+from jaxscope._core.base.sites import Site, here
+from jaxscope._core.blocks import taken
+from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Put, Took
+from jaxscope._core.blocks.collected import Collected
 from jaxscope._core.blocks.program import BlockProgram
-from jaxscope._core.model.random_keys import check_taking
 from jaxscope._core.passes.around import Around
 from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.keeping import Keeping
 from jaxscope._core.passes.running import Pass
 
 
@@ -26,20 +25,37 @@ class Answers(NamedTuple):
     Attributes:
         values: By the keys of its requests.
         parts: Words and count of each key that it takes, in order.
+        places: How many variables were made before each value that it adds to a collection.
     """
 
     values: dict[Any, Any]
     parts: list[tuple[Any, Any]]
+    places: list[int]
+
+
+class Outcome(NamedTuple):
+    """What a block comes to.
+
+    Attributes:
+        arrays: Those of its result.
+        writes: What it sets, by relative name.
+        added: The arrays of each value that it adds to a collection.
+    """
+
+    arrays: list[Any]
+    writes: dict[str, Any]
+    added: list[list[Any]]
 
 
 class Recipe:
     """What a block asks for, recorded in one scope of a pass; it lives as long as the pass.
 
     Attributes:
-        events: The requests and the keys taken, in order.
-        result: The types of what it returns, as the arrays of a `Result`.
+        events: The requests, the keys taken and the values added, in order.
+        types: The types of what it comes to.
         prefix: What the names in its scope began with where it was recorded.
-        writes: The types of the variables that it sets, by relative name.
+        names: The relative names of the variables that it sets.
+        collected: What it adds to collections, in order.
         numbers: Whether it asks for default names.
         before: The scopes below its own that were entered before, by relative name.
         program: The jitted block, where it is called by `js.jit`.
@@ -63,18 +79,28 @@ class Recipe:
         below = scopes.counts.entered_below(root._name)
         self.before = tuple(path.removeprefix(root._prefix) for path in below)
         mark, numbered = run.mark(), scopes.numbers
+        before = len(run.books.added)
         scopes.numbers = False
+        kept, run.keeping = run.keeping, Keeping()  # getters run again, outside of the block
         arguments: list[Any] = []
         rest: list[Call] = []
+        self.collected: list[Collected] = []
 
         def trace(arrays: Any) -> Any:
             run.traces.adopt()
-            border.begin()
+            border.start()
             arguments[:] = arrays
             args, kwargs = call.join(arrays)
             result = Result(function(*args, **kwargs))
             rest.append(result.rest)
-            return result.arrays, [border.values[name] for name in border.writes]
+            there = set(map(id, run.books.added[before:]))
+            puts = [event for event in border.events if isinstance(event, Put)]
+            self.collected = [Collected(put, self.prefix) for put in puts if id(put.added) in there]
+            border.events = [
+                event for event in border.events if not isinstance(event, Put) or id(event.added) in there
+            ]
+            added = [collected.traced for collected in self.collected]
+            return result.arrays, [border.values[name] for name in border.writes], added
 
         try:
             with run.during(lambda around: around._replace(border=border)), run.traces.nested():
@@ -82,6 +108,7 @@ class Recipe:
         except Exception as problem:
             raise BlockFailedError from problem
         finally:
+            run.keeping = kept
             self.numbers, scopes.numbers = scopes.numbers, scopes.numbers or numbered
             self._entered = scopes.counts.log[mark[1][0] :]
             self._asks = scopes.names.since(mark[1][1])
@@ -89,17 +116,40 @@ class Recipe:
         run.traces.look()
         if border.refusals:
             raise CannotLiftError("an error that it has caught", here(), loop=True)
-        for event in border.events:
-            _check_outside(event, closed.consts)
+        self._check_outside(border, closed.consts)
         self._entries = border.plain
         self._rest = rest[-1]
-        cut = len(closed.out_avals) - len(border.writes)
-        self.result = closed.out_avals[:cut]
-        names = [name.removeprefix(self.prefix) for name in border.writes]
-        self.writes = dict(zip(names, closed.out_avals[cut:], strict=True))
+        self.names = [name.removeprefix(self.prefix) for name in border.writes]
+        self._results = sum(kept is None for kept in self._rest.static)
+        self.types = self._parted(closed.out_avals)
         self._program = BlockProgram(closed)
         stream = run.around.stream
-        self.events = [_placed(event, stream, arguments, closed.consts) for event in border.events]
+        self.events = [
+            taken.placed(event, stream, arguments, closed.consts) if isinstance(event, Took) else event
+            for event in border.events
+        ]
+        for collected in self.collected:
+            collected.traced = None
+
+    def _check_outside(self, border: Noting, closed_over: list[Any]) -> None:
+        """Raise `CannotLiftError` where what goes out of the block may hold what the block has computed.
+
+        Requests are repeated outside, where such a value is gone.
+        """
+        for event in border.events:
+            if isinstance(event, Asked):
+                request = event.request
+                functions = (
+                    request.getter,
+                    request.initializer,
+                    request.regularizer,
+                    request.constraint,
+                    request.partitioner,
+                    *event.creators,
+                )
+                _check(functions, closed_over, event.site)
+        for collected in self.collected:
+            _check(collected.kept, closed_over, collected.site)
 
     # --- what it asks for ----------------------------------------------------------------------
 
@@ -111,21 +161,33 @@ class Recipe:
     @property
     def takes_shared_keys(self) -> bool:
         """Whether it takes keys from the stream that is open around it."""
-        return any(isinstance(event, Took) and event.given is STREAM for event in self.events)
+        return any(isinstance(event, Took) and event.given is taken.STREAM for event in self.events)
 
     @property
     def plain(self) -> bool:
-        """Whether no getter, creator or regularizer has a say in what it asks for."""
+        """Whether nothing but the layer's own name has a say in what it asks for and adds.
+
+        No getter, creator, regularizer or template; and no variable, or thing of Python's, in a collection.
+        """
         return all(
-            isinstance(event, Took)
-            or (event.request.getter is None and not event.creators and event.request.regularizer is None)
+            event.request.getter is None
+            and not event.creators
+            and not event.frozen
+            and event.request.regularizer is None
             for event in self.events
-        )
+            if isinstance(event, Asked)
+        ) and all(collected.is_stacked for collected in self.collected)
 
     @property
     def variables(self) -> dict[str, Entry]:
         """The variables that it asks for without getters, by relative name."""
         return {name.removeprefix(self.prefix): entry for name, entry in self._entries.items()}
+
+    @property
+    def skeleton(self) -> Any:
+        """What it computes, apart from weak types, and what it asks for."""
+        asked = [(event.name, event.type) for event in self.events if isinstance(event, Asked)]
+        return asked, self._program.skeleton
 
     # --- asking in another scope ---------------------------------------------------------------
 
@@ -137,66 +199,65 @@ class Recipe:
             arguments: The arrays of the call; None for those that are not the same in all scopes.
         """
         prefix = run.scopes.current._prefix
-        values: dict[Any, Any] = {}
-        parts: list[tuple[Any, Any]] = []
+        answers = Answers({}, [], [])
         inside: dict[Any, object] = {}
         for event in self.events:
+            if isinstance(event, Put):
+                answers.places.append(run.books.made)
+                continue
             if isinstance(event, Took):
-                parts.append(self._take(event, run, prefix, arguments, inside))
+                scope = self._scope(event, prefix)
+                answers.parts.append(taken.parts_of(event, run, scope, arguments, inside))
                 continue
             name = prefix + event.name.removeprefix(self.prefix)
-            if event.creators is run.around.creators:
+            around = run.around
+            if event.creators is around.creators and event.frozen is around.frozen:
                 value = run.ask(name, event.request, event.site)
             else:
-                with run.during(_with_creators(event.creators)):
+                with run.during(_as_around(event)):
                     value = run.ask(name, event.request, event.site)
             if not isinstance(value, jax.Array) or jax.typeof(value) != event.type:
                 return None
-            values[event.key] = value
-        return Answers(values, parts)
+            answers.values[event.key] = value
+        return answers
 
     def take(self, run: Pass, scope: str, arguments: list[Any]) -> list[tuple[Any, Any]]:
         """Return words and counts of the keys that it takes in a scope, and count them as taken."""
         inside: dict[Any, object] = {}
-        taken = [event for event in self.events if isinstance(event, Took)]
-        return [self._take(event, run, scope + "/", arguments, inside) for event in taken]
+        return [
+            taken.parts_of(event, run, self._scope(event, scope + "/"), arguments, inside)
+            for event in self.events
+            if isinstance(event, Took)
+        ]
 
-    def _take(
-        self, event: Took, run: Pass, prefix: str, arguments: list[Any], inside: dict[Any, object]
-    ) -> tuple[Any, Any]:
-        given: Any = event.given
-        if given is STREAM:
-            check_taking(run, run.around.stream)
-            given = run.around.stream.given
-        elif isinstance(given, _Argument) and arguments[given.at] is not None:
-            given = arguments[given.at]
-        elif isinstance(given, _Argument | _Inside):
-            given = inside.setdefault(given, object())
+    def _scope(self, event: Took, prefix: str) -> str:
         scope = event.scope.removeprefix(self.prefix) if event.scope != self._name else ""
-        return run.key_parts(given, (prefix + scope).removesuffix("/"))
+        return (prefix + scope).removesuffix("/")
 
-    def enter(self, run: Pass) -> None:
-        """Enter into the books, below the current scope, the scopes that the block enters."""
+    def enter(self, run: Pass) -> dict[str, str]:
+        """Enter into the books, below the current scope, the scopes that the block enters.
+
+        Returns:
+            The path of name scopes here, by what it was where the block was recorded.
+        """
         prefix, cut = run.scopes.current._prefix, len(self.prefix)
         run.scopes.counts.log += [prefix + event[cut:] for event in self._entered]
+        paths = {self._space: run.scopes.names.path}
         if run.traces.memory.numbered:
-            run.scopes.names.again(self._asks, self._space, run.books.entries)
+            paths = run.scopes.names.again(self._asks, self._space, run.books.entries)
         elif self._asks:
             run.scopes.skipped = True
         run.books.changed()
+        return paths
 
     # --- computing -----------------------------------------------------------------------------
 
     def stack(self, rows: list[list[tuple[Any, Any]]]) -> tuple[Any, Any]:
         """Return words and counts of keys, as uint32[scopes, keys, 2] and uint32[scopes, keys]."""
-        if not self.takes_keys:
-            return None, None
-        return _stacked(rows, 0), _stacked(rows, 1)
+        return taken.stacked(rows) if self.takes_keys else (None, None)
 
-    def compute(
-        self, values: dict[Any, Any], words: Any, counts: Any, arrays: list[Any]
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arrays of the block's result, and what it sets.
+    def compute(self, values: dict[Any, Any], words: Any, counts: Any, arrays: list[Any]) -> Outcome:
+        """Return what the block comes to.
 
         Args:
             values: By the keys of its requests.
@@ -208,76 +269,29 @@ class Recipe:
         if words is not None:
             for at in range(len(words)):
                 given["words", at], given["count", at] = words[at], counts[at]
-        out = self._program(given, arrays)
-        cut = len(out) - len(self.writes)
-        return out[:cut], dict(zip(self.writes, out[cut:], strict=True))
+        return self._parted(self._program(given, arrays))
+
+    def _parted(self, out: Any) -> Outcome:
+        """Return the results of the block's program as what they are."""
+        following = iter(out)
+        arrays = [next(following) for _ in range(self._results)]
+        writes = {name: next(following) for name in self.names}
+        added = [[next(following) for _ in range(collected.count)] for collected in self.collected]
+        return Outcome(arrays, writes, added)
 
     def returned(self, arrays: Any) -> Any:
         """Return what the block returns, with such arrays in it."""
         return self._rest.join(arrays)[0]
 
 
-def _with_creators(creators: tuple[Any, ...]) -> Callable[[Around], Around]:
-    return lambda around: around._replace(creators=creators)
+def _as_around(event: Asked) -> Callable[[Around], Around]:
+    return lambda around: around._replace(creators=event.creators, frozen=event.frozen)
 
 
-#: Stands for the key of the stream that is open around the block.
-STREAM: Any = object()
-
-
-class _Argument(NamedTuple):
-    """Stands for a key that is one of the block's arguments."""
-
-    at: int
-
-
-class _Inside(NamedTuple):
-    """Stands for a key that the block makes, by its number."""
-
-    number: int
-
-
-def _placed(event: Asked | Took, stream: Any, arguments: list[Any], closed_over: list[Any]) -> Asked | Took:
-    """Return an event that says where its given key comes from, and keeps nothing of the block's trace."""
-    if isinstance(event, Asked):
-        return event
-    given = event.given
-    if stream is not None and given is stream.given:
-        return event._replace(given=STREAM)
-    for at, argument in enumerate(arguments):
-        if argument is given:
-            return event._replace(given=_Argument(at))
-    if not isinstance(given, Tracer) or any(given is one for one in closed_over):
-        return event  # from outside
-    return event._replace(given=_Inside(id(given)))
-
-
-def _check_outside(event: Asked | Took, closed_over: list[Any]) -> None:
-    """Raise `CannotLiftError` where a function in a request may hold what the block has computed.
-
-    The request is repeated outside, where such a value is gone.
-    """
-    if isinstance(event, Took):
-        return
-    request = event.request
-    functions = (
-        request.getter,
-        request.initializer,
-        request.regularizer,
-        request.constraint,
-        request.partitioner,
-        *event.creators,
-    )
-    for function in functions:
-        if function is not None and not isinstance(function, Value):
+def _check(things: Any, closed_over: list[Any], site: Site) -> None:
+    for thing in things:
+        if thing is not None and not isinstance(thing, Value | str):
             look = Look()
-            look.see(function)
+            look.see(thing)
             if any(all(tracer is not one for one in closed_over) for tracer in look.tracers):
-                raise CannotLiftError("a function that closes over a traced value", event.site, loop=True)
-
-
-def _stacked(rows: list[list[tuple[Any, Any]]], part: int) -> Any:
-    cells = [[pair[part] for pair in row] for row in rows]
-    if any(isinstance(cell, jax.Array) for row in cells for cell in row):  # those of a block around this one
-        return jnp.stack([jnp.stack([jnp.asarray(cell, np.uint32) for cell in row]) for row in cells])
-    return np.array(cells, np.uint32)
+                raise CannotLiftError("a function that closes over a traced value", site, loop=True)

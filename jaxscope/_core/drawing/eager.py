@@ -11,9 +11,9 @@ import numpy as np
 from jaxscope._core.base.program import Program
 from jaxscope._core.base.recent import Recent
 from jaxscope._core.base.sameness import held_by
-from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
+from jaxscope._core.drawing.keys import fold_data, threefry_folds
 from jaxscope._core.drawing.place import put
-from jaxscope._core.drawing.tasks import LARGE, Key, Task, foreign
+from jaxscope._core.drawing.tasks import LARGE, Key, Task, foreign, rows_of, words_of
 from jaxscope._core.initializers import laws
 
 __all__ = ["eagerly"]
@@ -28,17 +28,18 @@ _WAIT = 2**22
 
 def eagerly(key: Key, tasks: list[Task]) -> list[jax.Array]:
     """Draw every task; the key is concrete."""
-    keys = _subkeys(key, tasks)
+    keys, rows = _subkeys(key, tasks), rows_of(tasks)
     home = key.data.sharding if key.data.committed else None
     padded = _to_pad(key, tasks)
     drawn: list[jax.Array] = []
     for at, task in enumerate(tasks):
         # A key of NumPy's goes wherever the program puts its result.
-        data = keys[at] if home is None or task.place else jax.device_put(keys[at], home)
-        if task.law is not None:
+        own = keys[rows[at]] if task.layers else keys[rows[at].start]
+        data = own if home is None or task.place else jax.device_put(own, home)
+        if task.form is not None:
             shape, place = (padded[at], None) if at in padded else (task.shape, task.place)
-            kernel = laws.kernel(key.impl, task.law.form, shape, task.dtype, place)
-            value = kernel(data, laws.numbers_of(task.law, task.dtype))
+            kernel = laws.kernel(key.impl, task.form, shape, task.dtype, place, task.layers)
+            value = kernel(data, task.numbers())
         else:
             value = _foreign(key.impl, task, data)
         if task.nbytes > _WAIT:
@@ -63,10 +64,10 @@ def _to_pad(key: Key, tasks: list[Task]) -> dict[int, tuple[int]]:
     alone = len(key.data.devices()) == 1
     classes: dict[Any, dict[Any, list[int]]] = {}
     for at, task in enumerate(tasks):
-        if task.nbytes <= LARGE and task.law is not None and (alone or task.place):
+        if task.nbytes <= LARGE and task.form is not None and not task.layers and (alone or task.place):
             exponent = (math.prod(task.shape) - 1).bit_length()
             length = max(_SHORTEST, 1 << (exponent + exponent % 2))
-            shapes = classes.setdefault((task.law.form, length, task.dtype), {})
+            shapes = classes.setdefault((task.form, length, task.dtype), {})
             shapes.setdefault((task.shape, task.place), []).append(at)
     padded: dict[int, tuple[int]] = {}
     for (form, length, dtype), shapes in classes.items():
@@ -84,8 +85,8 @@ _own: Counter[Hashable] = Counter()
 
 
 def _subkeys(key: Key, tasks: list[Task]) -> np.ndarray:
-    """Return the raw data of each variable's key, on the host."""
-    words = np.stack([words_for(task.name) for task in tasks])
+    """Return the raw data of the key of each name, on the host."""
+    words = words_of(tasks)
     if key.threefry:
         folded: np.ndarray = threefry_folds(np.asarray(key.data), words)
         return folded

@@ -14,9 +14,9 @@ from jax.sharding import reshard
 from jaxscope._core.base.program import Program
 from jaxscope._core.base.recent import Recent
 from jaxscope._core.base.sameness import held_by
-from jaxscope._core.drawing.keys import fold_data, threefry_folds, words_for
+from jaxscope._core.drawing.keys import fold_data, threefry_folds
 from jaxscope._core.drawing.place import freed, of_type
-from jaxscope._core.drawing.tasks import Key, Task, foreign
+from jaxscope._core.drawing.tasks import Key, Task, foreign, rows_of, words_of
 from jaxscope._core.initializers import laws
 from jaxscope._core.initializers.base import Initializer
 from jaxscope._core.initializers.laws import barrier
@@ -44,7 +44,7 @@ def in_trace(key: Key, tasks: list[Task]) -> list[jax.Array]:
 
 
 def _draw(key: Key, tasks: list[Task]) -> list[jax.Array]:
-    words = np.stack([words_for(task.name) for task in tasks])
+    words = words_of(tasks)
     groups = _groups(key, tasks)
     numbers = [_numbers([tasks[at] for at in group]) for group in groups]
     init = _init(key, tasks, groups)
@@ -52,19 +52,19 @@ def _draw(key: Key, tasks: list[Task]) -> list[jax.Array]:
         alone: list[jax.Array] = Program("jaxscope_init")(init, [], key.data, words, numbers)
         return alone
     # Names and the laws' numbers come in at run time: models that are alike in shape share a program.
-    plan = tuple(
-        (task.law.form if task.law else task.kind, task.shape, task.dtype, task.place) for task in tasks
-    )
+    plan = tuple((task.form or task.kind, task.shape, task.dtype, task.place, task.layers) for task in tasks)
     program = _programs.get_or((key.impl, key.extensible, plan), lambda: Program("jaxscope_init"))
     if program.particular:
         program = Program("jaxscope_init")
-    held = [array for task in tasks if task.law is None for array in held_by(task.initializer)]
+    held = [array for task in tasks if task.form is None for array in held_by(task.initializer)]
     drawn: list[jax.Array] = program(init, held, key.data, words, numbers)
     return drawn
 
 
 def _numbers(tasks: list[Task]) -> np.ndarray | None:
-    rows = [laws.numbers_of(task.law, task.dtype) for task in tasks if task.law]
+    if tasks[0].layers:
+        return tasks[0].numbers()
+    rows = [task.numbers() for task in tasks if task.laws]
     return np.stack(rows) if rows else None
 
 
@@ -73,11 +73,11 @@ def _groups(key: Key, tasks: list[Task]) -> list[list[int]]:
     groups: dict[Hashable, list[int]] = {}
     classes: dict[Hashable, list[Hashable]] = {}
     for at, task in enumerate(tasks):
-        form = task.law.form if task.law else task.kind
+        form = task.form or task.kind
         group: Hashable = at
-        if key.threefry and task.nbytes <= _LOOPED and form is not None:
+        if key.threefry and task.nbytes <= _LOOPED and form is not None and not task.layers:
             group = form, task.dtype, task.shape
-            if task.law and key.extensible and group not in groups:
+            if task.laws and key.extensible and group not in groups:
                 length = (math.prod(task.shape) - 1).bit_length()
                 classes.setdefault((form, task.dtype, length), []).append(group)
         groups.setdefault(group, []).append(at)
@@ -89,7 +89,7 @@ def _groups(key: Key, tasks: list[Task]) -> list[list[int]]:
 
 def _init(key: Key, tasks: list[Task], groups: list[list[int]]) -> Callable[..., list[jax.Array]]:
     impl, threefry = key.impl, key.threefry
-    own = isinstance(tasks[0].initializer, Initializer)
+    own, rows_in = isinstance(tasks[0].initializer, Initializer), rows_of(tasks)
 
     def init(data: jax.Array, words: jax.Array, numbers: list[Any]) -> list[jax.Array]:
         whole = of_type(data) if own else None
@@ -98,15 +98,18 @@ def _init(key: Key, tasks: list[Task], groups: list[list[int]]) -> Callable[...,
         if threefry:
             keys = barrier(threefry_folds(data, words))
         else:  # of which several at once might have other results than one
-            keys = jnp.stack([fold_data(data, impl, words[at]) for at in range(len(tasks))])
+            keys = jnp.stack([fold_data(data, impl, one) for one in words])
         values: dict[int, jax.Array] = {}
         for group, rows in zip(groups, numbers, strict=True):
             alike = [tasks[at] for at in group]
             one = _one(impl, alike)
-            if len(group) == 1:
-                values[group[0]] = one(keys[group[0]], None if rows is None else rows[0])
+            if alike[0].layers:
+                values[group[0]] = one(keys[rows_in[group[0]]], rows)
+            elif len(group) == 1:
+                values[group[0]] = one(keys[rows_in[group[0]].start], None if rows is None else rows[0])
             else:
-                values.update(zip(group, _loop(one, keys[np.array(group)], rows, alike), strict=True))
+                starts = np.array([rows_in[at].start for at in group])
+                values.update(zip(group, _loop(one, keys[starts], rows, alike), strict=True))
         if whole is None:
             return [values[at] for at in range(len(tasks))]
         return [values[at] if task.place else reshard(values[at], whole) for at, task in enumerate(tasks)]
@@ -116,12 +119,12 @@ def _init(key: Key, tasks: list[Task], groups: list[list[int]]) -> Callable[...,
 
 def _one(impl: Any, tasks: list[Task]) -> Callable[[jax.Array, Any], jax.Array]:
     """Return what draws any task of a group, from its key and the numbers of its law, if it has one."""
-    law, initializer, shape, dtype = tasks[0].law, tasks[0].initializer, tasks[0].shape, tasks[0].dtype
-    if law is None:
+    form, initializer, shape, dtype = tasks[0].form, tasks[0].initializer, tasks[0].shape, tasks[0].dtype
+    if form is None:
         return lambda data, _: foreign(data, impl, initializer, shape, dtype)
     if any(task.shape != shape for task in tasks):
         shape = (max(math.prod(task.shape) for task in tasks),)
-    return laws.kernel(impl, law.form, shape, dtype)
+    return laws.kernel(impl, form, shape, dtype, layers=tasks[0].layers)
 
 
 def _loop(

@@ -30,6 +30,7 @@ from jaxscope._core.initializers.quantile import BEYOND_TWO, quantile, times
 __all__ = [
     "Form",
     "Law",
+    "Layers",
     "barrier",
     "has_kernel",
     "kernel",
@@ -166,20 +167,29 @@ _STANDARD: dict[str, Callable[[jax.Array, np.dtype[Any]], jax.Array]] = {
 }
 
 Kernel = Callable[[Any, Any], jax.Array]
+#: Of a stack: how many layers there are along which axis of it, outermost first.
+Layers = tuple[tuple[int, int], ...]
 _kernels: Recent[Kernel] = Recent(1024)
 
 
 def kernel(
-    impl: Any, form: Form, shape: tuple[int, ...], dtype: np.dtype[Any], place: Sharding | None = None
+    impl: Any,
+    form: Form,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    place: Sharding | None = None,
+    layers: Layers = (),
 ) -> Kernel:
-    """Return the compiled program `(data of a key, numbers) -> array` for one standard draw.
+    """Return the compiled program `(data of a key, numbers) -> array` for one standard draw, or a stack.
 
     Args:
         impl: Implementation of the key, `jax.random.key_impl(key)`.
         form: Form of the law.
-        shape: Shape of the result, in elements; at least one.
+        shape: Shape of the result, in elements; at least one. Of a stack, that of one layer.
         dtype: Dtype of the result.
         place: Where the result lives; None: where the key does.
+        layers: Of a stack, how many layers there are along which axis of the result, outermost first. Data
+            and numbers are then rows, one for each layer, whose draws are those of the single programs.
 
     Returns:
         A jitted function; scale and offset are its arguments, so all laws of a form share it.
@@ -187,19 +197,27 @@ def kernel(
 
     def make() -> Kernel:
         def jaxscope_draw(data: jax.Array, numbers: jax.Array) -> jax.Array:
-            with without_mesh():
+            def one(data: jax.Array, numbers: jax.Array) -> jax.Array:
                 return sample(data, numbers, impl=impl, form=form, shape=shape, dtype=dtype)
+
+            with without_mesh():
+                if not layers:
+                    return one(data, numbers)
+                for _, axis in reversed(layers):
+                    one = jax.vmap(one, out_axes=axis)
+                lengths = tuple(length for length, _ in layers)
+                return one(*(rows.reshape(*lengths, *rows.shape[1:]) for rows in (data, numbers)))
 
         return jax.jit(jaxscope_draw, out_shardings=place)
 
-    return _kernels.get_or((impl, form, shape, dtype, place), make)
+    return _kernels.get_or((impl, form, shape, dtype, place, layers), make)
 
 
 def has_kernel(
     impl: Any, form: Form, shape: tuple[int, ...], dtype: np.dtype[Any], place: Sharding | None = None
 ) -> bool:
     """Tell whether `kernel` has been asked for this program lately, so that it is compiled already."""
-    return (impl, form, shape, dtype, place) in _kernels
+    return (impl, form, shape, dtype, place, ()) in _kernels
 
 
 def without_mesh() -> Any:

@@ -71,12 +71,9 @@ def add_to_collection(key: str, value: Any) -> None:
         [2.0]
     """
     run = current("add_to_collection")
-    run.absolute("js.add_to_collection")
-    state = None if run.traces.at_root else run.traces.current
     path = run.scopes.names.path
-    books = run.books
-    entry = collecting.variable_of(run, value)
-    books.add(Added(key, path and path + "/", value, state, len(books.entries), here(), entry))
+    entry = run.around.border.variable_of(value) or collecting.variable_of(run, value)
+    run.add(Added(key, path and path + "/", value, run.traces.here, run.books.made, here(), entry))
 
 
 def _named(function: str, key: str, scope: str | None) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from jaxscope._core.base.sites import Site
-from jaxscope._core.passes.border import Border, Writer
-from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.border import Border, Inner
 from jaxscope._core.passes.running import current
 from jaxscope._core.requests.request import Request
 
@@ -31,46 +30,21 @@ class Answer(NamedTuple):
     behind: bool
 
 
-class _Observing(Border):
+class _Observing(Inner):
     """Tells a listener, and hands on to the border around it."""
 
-    listens = True
-
     def __init__(self, listener: Callable[[Answer], Any], outer: Border) -> None:
+        super().__init__(outer)
         self._listener = listener
-        self._outer = outer
 
     def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
-        if self._outer.listens:
-            value = self._outer.asked(name, request, value, site)
+        value = super().asked(name, request, value, site)
         self._listener(Answer(name, value, None, site, request.trainable, behind=False))
         return value
 
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
         self._listener(Answer(name, value, made, site, request.trainable, behind=True))
-        if self._outer.listens:
-            self._outer.answered(name, request, value, site, made=made)
-
-    def through(self, ask: Callable[[], Any]) -> Any:
-        return self._outer.through(ask)
-
-    def refused(self) -> None:
-        self._outer.refused()
-
-    def absolute(self, what: str) -> None:
-        self._outer.absolute(what)
-
-    def enters(self, scope: Any) -> None:
-        self._outer.enters(scope)
-
-    def sets(self, scope: Any) -> None:
-        self._outer.sets(scope)
-
-    def write(self, run: Writer, entry: Entry, value: Any) -> None:
-        self._outer.write(run, entry, value)
-
-    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
-        return self._outer.took(given, scope, parts)
+        super().answered(name, request, value, site, made=made)
 
 
 def observe(listener: Callable[[Answer], Any]) -> AbstractContextManager[None]:

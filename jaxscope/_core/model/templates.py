@@ -1,6 +1,8 @@
 """Templates: functions that make their variables in the first call, and share them in all later ones."""
 
 import functools
+import itertools
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -14,6 +16,10 @@ from jaxscope.errors import InvalidNameError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: Templates are numbered in the order in which they are made; a number beside a template makes it no other.
+_following = itertools.count(1)
+_numbers: "weakref.WeakKeyDictionary[Template[Any, Any], int]" = weakref.WeakKeyDictionary()
 
 
 class Template(Generic[P, R]):
@@ -44,6 +50,7 @@ class Template(Generic[P, R]):
         self._unique_name = unique_name
         self._custom_getter = custom_getter
         functools.update_wrapper(self, function, assigned=("__module__", "__doc__"), updated=())
+        _numbers[self] = next(_following)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in the template's scope.
@@ -53,7 +60,7 @@ class Template(Generic[P, R]):
             VariableExistsError: The first call meets a name that is taken.
         """
         run = current("make_template")
-        run.absolute("js.make_template")
+        run.around.border.calls(self)
         known = run.books.templates
         scope = self._scope(run)
         if scope is not None and (self, "called") in known:
@@ -64,6 +71,7 @@ class Template(Generic[P, R]):
             with variable_scope(scope) if scope is not None else self._new_scope() as entered:
                 result = self._function(*args, **kwargs)
         except BaseException:
+            run.around.border.refused()
             run.undo(mark)  # R52: a first call that fails leaves nothing
             raise
         known[self, "scope"] = scope or entered
@@ -126,6 +134,12 @@ class Template(Generic[P, R]):
         scope, run = self.variable_scope, current("make_template")
         called = (self, "called") in run.books.templates
         return scope.get_collection(key) if scope is not None and called else []
+
+
+def made_since() -> Callable[[Any], bool]:
+    """Return what tells whether a template was made later than now."""
+    now = next(_following)
+    return lambda template: _numbers.get(template, 0) > now
 
 
 def make_template(

@@ -14,6 +14,11 @@ class Group(Protocol):
     position: int
     settled: bool
 
+    @property
+    def size(self) -> int:
+        """How many variables there are."""
+        ...
+
     def entries(self) -> list[Entry]:
         """Return an entry for each variable of each layer, in order of making."""
         ...
@@ -83,6 +88,12 @@ class Books:
         self._version += 1
         if self.touch is not None:
             self.touch()
+
+    @property
+    def made(self) -> int:
+        """How many variables were made so far, those of groups included."""
+        groups = (group for group in self.groups.values() if not group.settled)
+        return len(self.entries) + sum(group.size for group in groups)
 
     def add(self, added: Added) -> None:
         """Enter a value that was added to a collection."""

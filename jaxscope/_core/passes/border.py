@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from jaxscope._core.base.sites import Site
-from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.requests.request import Request
 
 
-class Writer(Protocol):
-    """A pass, which gives variables new values."""
+class Kind(Protocol):
+    """A pass: what making, reading and writing a variable is in it."""
 
+    def begin(self, entry: Entry) -> Any: ...
+    def read(self, entry: Entry) -> Any: ...
     def write(self, entry: Entry, value: Any) -> None: ...
 
 
@@ -35,10 +37,13 @@ class Border:
         return ask()
 
     def refused(self) -> None:
-        """Note that a request ended in an error, which the model may catch."""
+        """Note that a request ended in an error, which the model may catch, or that something was undone."""
 
     def absolute(self, what: str) -> None:
         """Note that something depends on full names, or on the rest of the pass."""
+
+    def calls(self, template: Any) -> None:
+        """Note that a template is called."""
 
     def enters(self, scope: Any) -> None:
         """Note that a scope object is entered."""
@@ -46,13 +51,92 @@ class Border:
     def sets(self, scope: Any) -> None:
         """Note that a scope object is set."""
 
-    def write(self, run: Writer, entry: Entry, value: Any) -> None:
+    def begin(self, run: Kind, entry: Entry) -> Any:
+        """Give a new variable its value, and return it."""
+        return run.begin(entry)
+
+    def keeps(self, loss: Any) -> None:
+        """Note what a regularizer has returned for a new variable."""
+
+    def read(self, run: Kind, entry: Entry) -> Any:
+        """Return a variable's value."""
+        return run.read(entry)
+
+    def write(self, run: Kind, entry: Entry, value: Any) -> None:
         """Give a variable a new value."""
         run.write(entry, value)
+
+    def will_write(self, name: str) -> None:
+        """Note that a variable will get a new value before the border that is inside of this one ends."""
+
+    def variable_of(self, value: Any) -> Entry | None:
+        """Return the variable that a value stands for, if only the border knows that; else None."""
+        return None
+
+    def adds(self, added: Added) -> None:
+        """Note that a value is added to a collection."""
 
     def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
         """Note that a random key was taken, of one given as an object, in a scope; return its parts."""
         return parts
+
+
+class Inner(Border):
+    """A border inside of another, to which it hands on all that it does not change."""
+
+    listens = True
+
+    def __init__(self, outer: Border) -> None:
+        self.outer = outer
+
+    def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
+        return self.outer.asked(name, request, value, site) if self.outer.listens else value
+
+    def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
+        if self.outer.listens:
+            self.outer.answered(name, request, value, site, made=made)
+
+    def through(self, ask: Callable[[], Any]) -> Any:
+        return self.outer.through(ask)
+
+    def refused(self) -> None:
+        self.outer.refused()
+
+    def absolute(self, what: str) -> None:
+        self.outer.absolute(what)
+
+    def calls(self, template: Any) -> None:
+        self.outer.calls(template)
+
+    def enters(self, scope: Any) -> None:
+        self.outer.enters(scope)
+
+    def sets(self, scope: Any) -> None:
+        self.outer.sets(scope)
+
+    def begin(self, run: Kind, entry: Entry) -> Any:
+        return self.outer.begin(run, entry)
+
+    def keeps(self, loss: Any) -> None:
+        self.outer.keeps(loss)
+
+    def read(self, run: Kind, entry: Entry) -> Any:
+        return self.outer.read(run, entry)
+
+    def write(self, run: Kind, entry: Entry, value: Any) -> None:
+        self.outer.write(run, entry, value)
+
+    def will_write(self, name: str) -> None:
+        self.outer.will_write(name)
+
+    def variable_of(self, value: Any) -> Entry | None:
+        return self.outer.variable_of(value)
+
+    def adds(self, added: Added) -> None:
+        self.outer.adds(added)
+
+    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self.outer.took(given, scope, parts)
 
 
 OPEN = Border()

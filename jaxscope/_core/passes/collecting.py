@@ -23,7 +23,7 @@ class Reader(Protocol):
     def books(self) -> Books: ...
     @property
     def traces(self) -> Traces: ...
-    def read(self, entry: Entry) -> Any: ...
+    def value_of(self, entry: Entry) -> Any: ...
 
 
 def members(run: Reader, key: str, matches: Callable[[str], Any] | None) -> list[Any]:
@@ -37,7 +37,7 @@ def members(run: Reader, key: str, matches: Callable[[str], Any] | None) -> list
             if key == GraphKeys.REGULARIZATION_LOSSES and entry.loss is not None:
                 found.append((position, _loss(run, entry)))
             if key in entry.request.kept_in:
-                found.append((position, run.read(entry)))
+                found.append((position, run.value_of(entry)))
     found += [
         (item.position - 0.5, _value(run, item))  # before the variable that was made next
         for item in added
@@ -50,7 +50,7 @@ def variables(run: Reader, key: str, matches: Callable[[str], Any] | None) -> di
     """Return the variables in a collection whose name matches (None: all), in order of making."""
     run.books.settle()
     return {
-        name: run.read(entry)
+        name: run.value_of(entry)
         for name, entry in run.books.entries.items()
         if key in entry.collections and (matches is None or matches(name))
     }
@@ -74,8 +74,13 @@ def regularize(run: Reader, entry: Entry, value: Any) -> Any:
         raise
     run.traces.look()
     if loss is not None:
-        entry.loss = (_held(run, value), _held(run, loss), run.traces.current)
+        keep_loss(run, entry, value, loss)
     return loss
+
+
+def keep_loss(run: Reader, entry: Entry, value: Any, loss: Any) -> None:
+    """Keep what an entry's regularizer gave for its value."""
+    entry.loss = (_held(run, value), _held(run, loss), run.traces.current)
 
 
 def _held(run: Reader, value: Any) -> Callable[[], Any]:
@@ -87,7 +92,7 @@ def _held(run: Reader, value: Any) -> Callable[[], Any]:
 def _loss(run: Reader, entry: Entry) -> Any:
     made_of, loss, state = entry.loss
     # Computed when the variable was made, which may be in a trace that has ended, or a value ago.
-    value = run.read(entry)
+    value = run.value_of(entry)
     if value is made_of() and run.traces.is_open(state) and loss() is not None:
         return loss()
     return regularize(run, entry, value)
@@ -95,7 +100,7 @@ def _loss(run: Reader, entry: Entry) -> Any:
 
 def _value(run: Reader, added: Added) -> Any:
     if added.entry is not None:
-        return run.read(added.entry)
+        return run.value_of(added.entry)
     traced = any(isinstance(leaf, core.Tracer) for leaf in jax.tree.leaves(added.value))
     if traced and added.state is not None and not run.traces.is_open(added.state):
         raise TraceError(

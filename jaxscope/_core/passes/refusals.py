@@ -92,6 +92,18 @@ def frozen(entry: Entry, scope: str, near: str) -> TemplateError:
     )
 
 
+def set_outside(name: str, transform: str) -> str:
+    """Return what to write where a transform would lose a write."""
+    fix = f"return the new value from the function under {transform}, and set the variable outside it"
+    if transform != "jax.shard_map":
+        return fix
+    return f"""{fix}.
+If it is the same on all devices (jax.lax.pmean makes it so), its out_specs is P():
+    y, new = jax.shard_map(f, mesh=mesh, in_specs=..., out_specs=(..., P()))(x)
+    js.set_variable(full_name={name!r}, value=new)
+or let jax.shard_map stand around the whole call of net.apply_with_state"""
+
+
 def computed_in_trace(entry: Entry, scope: str) -> TraceError:
     """Return the error for an initial value that cannot leave the inner trace it is computed in."""
     return TraceError(

@@ -194,8 +194,8 @@ class Replaying(Pass):
 
     # --- writing -------------------------------------------------------------------------------
 
-    def write(self, entry: Entry, value: Any) -> None:
-        self.check_write(entry)
+    def check_write(self, entry: Entry) -> None:
+        super().check_write(entry)
         if self._purpose == "apply":
             raise StateError(
                 f"apply would lose what is written to variable {entry.name!r}",
@@ -204,6 +204,9 @@ class Replaying(Pass):
                 again=here(),
                 fix="call net.apply_with_state(variables, ...), which returns (result, state)",
             )
+
+    def write(self, entry: Entry, value: Any) -> None:
+        self.check_write(entry)
         inner = not self.traces.at_root
         if inner:
             self._written.add(entry.name)

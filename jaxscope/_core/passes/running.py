@@ -11,7 +11,8 @@ from jaxscope._core.drawing.keys import words_for
 from jaxscope._core.passes import collecting, refusals
 from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.books import Books
-from jaxscope._core.passes.entries import Entry
+from jaxscope._core.passes.entries import Added, Entry
+from jaxscope._core.passes.keeping import Keeping
 from jaxscope._core.passes.memory import Memory
 from jaxscope._core.passes.traces import Traces, retire_neutral
 from jaxscope._core.requests.arguments import as_trainable
@@ -39,6 +40,7 @@ class Pass:
         books: What was made so far.
         around: What surrounds the next request.
         sites: Whether it is noted where variables are made.
+        keeping: What `per_pass` keeps.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Pass:
         self.books = Books(touch)
         self.around = around
         self.sites = True
+        self.keeping = Keeping()
 
     #: Whether results do not matter, only what is asked for.
     abstract = False
@@ -135,7 +138,8 @@ class Pass:
             raise self._exists(entry, "this scope does not share names", refusals.SHARE, site)
         if sizes is not None and sizes != entry.shape and not fits(sizes, entry.shape or ()):
             raise refusals.other_shape(entry, self.first(entry), sizes, site or here(), self.describe_scope())
-        value = self.read(entry)
+        around = self.around
+        value = self.read(entry) if around is NOTHING else around.border.read(self, entry)
         if request.explicit and request.dtype != value.dtype:
             raise refusals.other_dtype(
                 entry, self.first(entry), request.dtype, site or here(), self.describe_scope()
@@ -165,13 +169,25 @@ class Pass:
 
     def make(self, entry: Entry) -> Any:
         """Make a variable and return its value; raise and leave nothing where that fails."""
-        value = self.begin(entry)
+        around = self.around
+        value = self.begin(entry) if around is NOTHING else around.border.begin(self, entry)
         if entry.request.partitioner is not None:
-            partition_spec_of(entry.name, entry.request.partitioner, value.shape, entry.dtype, entry.site)
+            partition_spec_of(
+                entry.name,
+                entry.request.partitioner,
+                value.shape,
+                entry.dtype,
+                entry.site,
+                trainable=entry.trainable,
+            )
         if entry.request.regularizer is not None:
-            collecting.regularize(self, entry, value)
+            around.border.keeps(collecting.regularize(self, entry, value))
         self.books.enter(entry)
         return value
+
+    def value_of(self, entry: Entry) -> Any:
+        """Return the value of an entry, as whoever listens has it."""
+        return self.around.border.read(self, entry)
 
     def is_given(self, name: str) -> bool:
         """Tell whether a variable is among those that the call was given."""
@@ -247,7 +263,7 @@ class Pass:
             self.undo(before)  # R24: also what was made before a creator failed
             raise
         self.traces.look()
-        return self.read(made[0])
+        return self.value_of(made[0])
 
     def _exists(self, entry: Entry, why: str, fix: str, site: Site | None) -> JaxscopeError:
         made = self.first(entry)
@@ -298,9 +314,13 @@ class Pass:
                 code="write_in_transform",
                 first=self.first(entry),
                 again=here(),
-                fix=f"return the new value from the function under {transform}, "
-                "and set the variable outside it",
+                fix=refusals.set_outside(entry.name, transform),
             )
+
+    def add(self, added: Added) -> None:
+        """Put a value into a collection."""
+        self.around.border.adds(added)
+        self.books.add(added)
 
     def key_parts(self, given: Any, scope: str) -> tuple[Any, Any]:
         """Return what makes the next key of a scope another than all others: two words, and a count.
@@ -364,8 +384,11 @@ class Pass:
         try:
             with self.traces.neutral():
                 self._touch()
-                return self.function(*args, **kwargs)
+                result = self.function(*args, **kwargs)
+                self.keeping.end()
+                return result
         finally:
+            self.keeping.close()
             self.scopes.close()
             self.books.close()
             self.owner = None

@@ -104,6 +104,15 @@ class Traces:
         return self.current is self._open[0][0]
 
     @property
+    def here(self) -> Any:
+        """The present trace, for what belongs to it; None for the one in which the pass began."""
+        return None if self.at_root else self.current
+
+    def is_here(self, state: Any) -> bool:
+        """Tell whether a trace is the present one, and not that of the pass."""
+        return state is not None and bool(state == self.current)
+
+    @property
     def eager(self) -> bool:
         """Whether operations of the pass are run, not staged."""
         return self._open[0][2]() is None
@@ -168,6 +177,15 @@ class Traces:
         finally:
             self._base = before
             self.found = self.found or found
+
+    @contextlib.contextmanager
+    def aside(self, trace: Any) -> Generator[None]:
+        """Let what runs inside run in a trace around the present one."""
+        before, known = self.current, list(self._open)
+        with compat.tracing().set_current_trace(trace):
+            self.look()
+            yield
+        self.current, self._open = before, known
 
     @property
     def at_border(self) -> bool:

@@ -168,17 +168,23 @@ class NameScopes:
         """Return what was asked for since `mark` was taken, for `again`."""
         return self._journal[mark:]
 
-    def again(self, asks: Iterable[tuple[str, str, str]], above: str, entries: Mapping[str, "Named"]) -> None:
+    def again(
+        self, asks: Iterable[tuple[str, str, str]], above: str, entries: Mapping[str, "Named"]
+    ) -> dict[str, str]:
         """Ask, below the current path, for what was asked for below another one.
 
         Args:
             asks: What `since` returned.
             above: The path that was current then.
             entries: As in `ask`.
+
+        Returns:
+            What is given now, by what was given then.
         """
         paths = {above: self.path}
         for path, own, given in asks:
             paths[given] = self.ask(paths.get(path, path), own, entries)
+        return paths
 
     def state(self) -> Hashable:
         """Return a value that is equal where the next names will be."""

@@ -7,9 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxscope._core.base.immutable import Value
-
-#: Full name, initializer, shape, dtype.
-Request = tuple[str, Any, tuple[int, ...], Any]
+from jaxscope._core.drawing.stacking import Stack
 
 
 class ByLayer(Value):
@@ -70,33 +68,25 @@ class Named(Value):
 
 def part_of(thing: Any, axis: int, number: int) -> Any:
     """Return what one layer has of what a stack has."""
+    part = _part(thing, axis, number)
+    return part.initializer if isinstance(part, Named) else part
+
+
+def _part(thing: Any, axis: int, number: int) -> Any:
     if not isinstance(thing, ByLayer):
         return thing
     if thing.axis == axis:
-        part = thing.parts[number]
-        return part.initializer if isinstance(part, Named) else part
+        return thing.parts[number]
     inner = axis - (axis > thing.axis)
-    parts = tuple(part_of(part, inner, number) for part in thing.parts)
+    parts = tuple(_part(part, inner, number) for part in thing.parts)  # by the names that they have
     return type(thing)(parts, thing.axis - (thing.axis > axis))
 
 
-def requests(name: str, initializer: Any, shape: tuple[int, ...], dtype: Any) -> Iterator[Request]:
-    """Yield what is to be drawn for a variable: one request, or one for each layer of a stack."""
+def start_of(initializer: Any) -> Any:
+    """Return what drawing takes for the initializer of a spec: a `Stack` for that of a stack."""
     if isinstance(initializer, Draws):
-        inner = (*shape[: initializer.axis], *shape[initializer.axis + 1 :])
-        for part in initializer.parts:
-            yield from requests(name, part, inner, dtype)
-    elif isinstance(initializer, Named):
-        yield initializer.name, initializer.initializer, shape, dtype
-    else:
-        yield name, initializer, shape, dtype
-
-
-def drawn(initializer: Any, values: Iterator[jax.Array]) -> jax.Array:
-    """Return the value of a variable from what was drawn for its `requests`."""
-    if isinstance(initializer, Draws):
-        return jnp.stack([drawn(part, values) for part in initializer.parts], initializer.axis)
-    return next(values)
+        return Stack(tuple(start_of(part) for part in initializer.parts), initializer.axis)
+    return (initializer.name, initializer.initializer) if isinstance(initializer, Named) else initializer
 
 
 def by_layer(kind: type[ByLayer], parts: list[Any], axis: int) -> ByLayer | None:

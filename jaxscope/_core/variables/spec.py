@@ -37,7 +37,8 @@ class VariableSpec(Value):
         initializer: `(key, shape, dtype) -> array`, a constant array, or `FROM_INPUTS`.
         regularizer: A function of the value that returns a scalar loss, or None.
         constraint: A function that projects a new value, for optimizers to call, or None.
-        sharding: A `PartitionSpec`, a function of (shape, dtype) that returns one, or None.
+        sharding: What was given as `partitioner`: a `PartitionSpec`, a tuple of the names of axes, a function
+            of the request or of (shape, dtype) that returns one of these, or None.
         site: The user's file and line that made it first.
 
     Example:
@@ -132,9 +133,11 @@ class VariableSpec(Value):
         """Return the variable's `PartitionSpec`; one that replicates it where none was given.
 
         Raises:
-            InvalidShapeError: The partitioner gave something else than a `PartitionSpec`.
+            InvalidShapeError: The partitioner gave no `PartitionSpec` (code `partitioner`).
         """
-        found = partition_spec_of(self.name, self.sharding, self.shape, self.dtype, self.site)
+        found = partition_spec_of(
+            self.name, self.sharding, self.shape, self.dtype, self.site, trainable=self.trainable
+        )
         return PartitionSpec() if found is None else found
 
 

@@ -1,29 +1,26 @@
 """Specs: all variables of a function, in order of making; from them come values, shardings and checks."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
+from jax.core import Tracer
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
-from jaxscope._core.base.describe import describe
 from jaxscope._core.drawing import draw as drawing
 from jaxscope._core.variables import stacks
-from jaxscope._core.variables.layered import (
-    Draws,
-    Losses,
-    Named,
-    Projections,
-    by_layer,
-    drawn,
-    part_of,
-    requests,
-)
+from jaxscope._core.variables.joining import joined, layer_of
+from jaxscope._core.variables.layered import start_of
 from jaxscope._core.variables.matching import matching, no_entry
 from jaxscope._core.variables.merging import check_same_spec
-from jaxscope._core.variables.partitions import AnyMesh, on_mesh, with_axis, without_axis
+from jaxscope._core.variables.misfits import Misfits, axis_sizes
+from jaxscope._core.variables.partitions import AnyMesh, on_mesh
 from jaxscope._core.variables.spec import FROM_INPUTS, VariableSpec
 from jaxscope._core.variables.tree import Variables
-from jaxscope.errors import InitializerError, MergeError, VariablesMismatchError
+from jaxscope.errors import InitializerError, InvalidShapeError, MergeError, VariablesMismatchError
+
+if TYPE_CHECKING:
+    from jaxscope._core.variables.plan import Plan
 
 __all__ = ["FROM_INPUTS", "VariableSpec", "VariableSpecs"]
 
@@ -94,7 +91,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Args:
             key: A typed key (`jax.random.key(0)`) or a legacy one, of shape `()` or `(2,)`.
             mesh: The `jax.sharding.Mesh` whose axes the partitioners name: each part of a variable is made
-                where it lives (of a stack, put there). None for JAX's default device.
+                where it lives, and nowhere is there a whole. None for JAX's default device.
 
         Returns:
             One array for each spec. Any subset of the specs gives the same bits for its names.
@@ -102,7 +99,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Raises:
             InitializerError: A value is computed from the function's inputs (use `net.init`), or an
                 initializer returns another shape or dtype than asked.
-            InvalidShapeError: A variable cannot be split as its partitioner says (code `sharding`).
+            InvalidShapeError: As `shardings`; or the mesh has no devices (code `mesh`).
         """
         for spec in self.values():
             if spec.initializer is FROM_INPUTS:
@@ -112,19 +109,15 @@ class VariableSpecs(Mapping[str, VariableSpec]):
                     first=spec.site,
                     fix="call net.init(key, *args) with real arguments, not spec(...).init(key)",
                 )
-        asked: list[Any] = []
-        places: list[Any] = []
-        homes = [None] * len(self) if mesh is None else [self.shardings(mesh)[name] for name in self]
-        for spec, home in zip(self.values(), homes, strict=True):
-            parts = list(requests(spec.name, spec.initializer, spec.shape, spec.dtype))
-            asked += parts
-            places += [home if len(parts) == 1 else None] * len(parts)
-        values = iter(drawing.draw(key, asked, None if mesh is None else places))
-        made = [drawn(spec.initializer, values) for spec in self.values()]
-        return self._variables(
-            value if home is None or value.sharding == home else jax.device_put(value, home)
-            for value, home in zip(made, homes, strict=True)
-        )
+        places = None if mesh is None else [*self._shardings(mesh)]
+        if isinstance(mesh, AbstractMesh) and not isinstance(key, Tracer):
+            raise InvalidShapeError(
+                "values live on devices, and the mesh is an AbstractMesh, which has none",
+                code="mesh",
+                fix="pass a mesh of devices: jax.make_mesh(...); shardings(mesh) and plan(mesh) need none",
+            )
+        asked = [(spec.name, start_of(spec.initializer), spec.shape, spec.dtype) for spec in self.values()]
+        return self._variables(drawing.draw(key, asked, places))
 
     def _variables(self, values: Iterable[Any]) -> Variables:
         """Return one value for each spec as a pytree that fits the variables."""
@@ -176,7 +169,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
               layer_{}/w: float32[3,2] (24 B)
             })
         """
-        made = stacks.stacked(self, pattern, lambda name: self[name].trainable, _joined)
+        made = stacks.stacked(self, pattern, lambda name: self[name].trainable, joined)
         return VariableSpecs(spec for _, _, spec in made)
 
     def unstack(self, pattern: str = "{}") -> "VariableSpecs":
@@ -188,7 +181,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         Raises:
             MergeError: A spec has no axis of layers, or a layer's name is taken.
         """
-        made = stacks.unstacked(self, pattern, None, _part)
+        made = stacks.unstacked(self, pattern, None, layer_of)
         return VariableSpecs(spec.replace(name=name) for name, _, spec in made)
 
     def shardings(self, mesh: AnyMesh) -> Variables:
@@ -201,9 +194,117 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             `Variables` whose leaves are shardings: the `out_shardings` of a jitted init, say.
 
         Raises:
-            InvalidShapeError: A partitioner gave something else than a `PartitionSpec`.
+            InvalidShapeError: A partitioner gave no `PartitionSpec` (code `partitioner`); or variables cannot
+                be split so (code `sharding`): the one error lists all that is wrong.
         """
-        return self._variables(on_mesh(mesh, spec.partition_spec()) for spec in self.values())
+        return self._variables(self._shardings(mesh))
+
+    def _shardings(self, mesh: AnyMesh) -> Iterator[NamedSharding]:
+        sizes, wrong = axis_sizes(mesh), Misfits()
+        partitions = [spec.partition_spec() for spec in self.values()]
+        for spec, partition in zip(self.values(), partitions, strict=True):
+            wrong.check(spec.name, spec.shape, partition, sizes)
+        wrong.throw(sizes)
+        return (on_mesh(mesh, partition) for partition in partitions)
+
+    def with_shardings(self, rules: Mapping[Any, Any]) -> "VariableSpecs":
+        """Return these specs laid out by rules, which win over the partitioners of the model.
+
+        Args:
+            rules: Pattern -> layout. A pattern is a regular expression that full names match at their start,
+                or a predicate of a spec; the first one that matches counts, and `...` stands for all that
+                none matches (without it they keep what they have). A layout is what `partitioner=` takes: a
+                `PartitionSpec`, a tuple of the names of axes, or a function of the request; None for a
+                variable that stays whole.
+
+        Returns:
+            Specs whose `shardings`, `init` and `plan` follow the rules.
+
+        Raises:
+            InvalidShapeError: A pattern matches no name or is none, or a layout is none, has more axes than
+                its variable, or an axis twice (code `sharding`); the one error lists all of them.
+
+        Example:
+            >>> from jax.sharding import PartitionSpec as P
+            >>> import jaxscope as js
+            >>> net = js.transform(lambda: (js.get_variable("w", [4, 8]), js.get_variable("b", [8])))
+            >>> specs = net.spec().with_shardings({"w": P(None, "model"), ...: P()})
+            >>> specs.shardings(jax.sharding.AbstractMesh((2,), ("model",)))["w"].spec == P(None, "model")
+            True
+        """
+        from jaxscope._core.variables.rules import by_pattern
+
+        return VariableSpecs(by_pattern(self, rules))
+
+    def with_axes(self, rules: Mapping[str, Any]) -> "VariableSpecs":
+        """Return these specs with axes of a mesh in the place of the logical ones that partitioners name.
+
+        Args:
+            rules: Logical axis -> axis of the mesh, a tuple of such, or None for one that is not split. Names
+                that are no logical ones have to be among these axes of the mesh.
+
+        Returns:
+            Specs whose layouts name axes of the mesh alone.
+
+        Raises:
+            InvalidShapeError: A layout names an axis that has no rule, or would have one of the mesh twice
+                (code `sharding`); the one error lists all of them.
+
+        Example:
+            >>> from jax.sharding import PartitionSpec as P
+            >>> import jaxscope as js
+            >>> net = js.transform(lambda: js.get_variable("w", [4, 8], partitioner=("embed", "mlp")))
+            >>> specs = net.spec().with_axes({"embed": None, "mlp": "model"})
+            >>> specs["w"].partition_spec() == P(None, "model")
+            True
+        """
+        from jaxscope._core.variables.rules import by_axes
+
+        return VariableSpecs(by_axes(self, rules))
+
+    def plan(
+        self,
+        mesh: AnyMesh,
+        *,
+        optimizer: Any = None,
+        batch: Any = None,
+        batch_partition: PartitionSpec | None = None,
+        large: int = 2**20,
+    ) -> "Plan":
+        """Return what each device of a mesh keeps in a training step, in bytes; no device is needed.
+
+        Args:
+            mesh: The mesh whose axes the layouts name: one of devices, or an `AbstractMesh` of any size.
+            optimizer: What has `init(trainable variables) -> state`: any of optax's. Its state lives as the
+                variables do; None for none.
+            batch: Arrays or `jax.ShapeDtypeStruct`s, in any tree.
+            batch_partition: How those of the batch are split whose own sharding does not say so.
+            large: From how many bytes on a variable is told of that each device has whole.
+
+        Returns:
+            A plan: shown, it is a table by scope; `tabulate(depth)`, `to_json()` and its attributes give the
+            rest. What cannot be split as it should is told there, and is no error.
+
+        Raises:
+            InvalidShapeError: A partitioner gave no `PartitionSpec`, or the mesh is none.
+            TypeError: The optimizer has no `init`.
+
+        Example:
+            >>> import jaxscope as js
+            >>> P = jax.sharding.PartitionSpec
+            >>> net = js.transform(lambda: js.get_variable("mlp/w", [2048, 512], partitioner=P("data")))
+            >>> print(net.spec().plan(jax.sharding.AbstractMesh((8,), ("data",))))
+            8 devices (data 8), 1.0 MiB on each
+            <BLANKLINE>
+            scope           arrays  parameters  gradients  optimizer
+            --------------------------------------------------------
+            mlp                  1   512.0 KiB  512.0 KiB        0 B
+            --------------------------------------------------------
+            on each device       1   512.0 KiB  512.0 KiB        0 B
+        """
+        from jaxscope._core.variables.planning import planned
+
+        return planned(self, self.shape_dtypes().trainable, mesh, optimizer, batch, batch_partition, large)
 
     def shape_dtypes(self) -> Variables:
         """Return a `jax.ShapeDtypeStruct` for each variable, as a pytree that fits the variables."""
@@ -276,42 +377,3 @@ class VariableSpecs(Mapping[str, VariableSpec]):
 
     def __str__(self) -> str:
         return self.tabulate()
-
-
-# --- stacks ----------------------------------------------------------------------------------------
-
-
-def _joined(name: str, layers: list[VariableSpec], axis: int) -> VariableSpec:
-    """Return the spec of a stack of layers."""
-    one = layers[0]
-    if len({spec.replace(name=name) for spec in layers}) > 1:
-        raise stacks.unlike(
-            name, sorted({f"{describe(spec)} in {', '.join(spec.collections)}" for spec in layers})
-        )
-    named = tuple(
-        spec.initializer if isinstance(spec.initializer, Draws) else Named(spec.name, spec.initializer)
-        for spec in layers
-    )
-    from_inputs = any(spec.initializer is FROM_INPUTS for spec in layers)
-    return one.replace(
-        name=name,
-        shape=(*one.shape[:axis], len(layers), *one.shape[axis:]),
-        initializer=FROM_INPUTS if from_inputs else Draws(named, axis),
-        regularizer=by_layer(Losses, [spec.regularizer for spec in layers], axis),
-        constraint=by_layer(Projections, [spec.constraint for spec in layers], axis),
-        sharding=None if one.sharding is None else with_axis(one.partition_spec(), axis),
-    )
-
-
-def _part(spec: VariableSpec, index: dict[int, int]) -> VariableSpec:
-    """Return the spec of one layer of a stack."""
-    for axis in sorted(index, reverse=True):
-        number = index[axis]
-        spec = spec.replace(
-            shape=(*spec.shape[:axis], *spec.shape[axis + 1 :]),
-            initializer=part_of(spec.initializer, axis, number),
-            regularizer=part_of(spec.regularizer, axis, number),
-            constraint=part_of(spec.constraint, axis, number),
-            sharding=None if spec.sharding is None else without_axis(spec.partition_spec(), axis),
-        )
-    return spec

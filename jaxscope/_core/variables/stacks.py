@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope._core.base.describe import describe, shown, type_of
-from jaxscope._core.variables.partitions import is_layout, with_axis, without_axis
+from jaxscope._core.drawing.layouts import is_layout, with_axis, without_axis
 from jaxscope.errors import MergeError, VariablesMismatchError
 
 T = TypeVar("T")

@@ -339,6 +339,39 @@ class Variables(Mapping[str, Any]):
         """
         return self._regrouped(stacks.unstacked(self, pattern, layers, stacks.part))
 
+    def like(self, tree: Any, *, shapes: Mapping[str, Any] | None = None) -> Any:
+        """Return shardings for a tree that has values by these names; these variables are their shardings.
+
+        What belongs to a variable lives as it does: what is of its shape, several of it in one array, sums
+        along some of its axes. Whatever else there is, is whole on each device.
+
+        Args:
+            tree: An optimizer's state, say, of arrays or of `jax.ShapeDtypeStruct`s. Somewhere in it are
+                `Variables`, or dicts with full names, or dicts of dicts.
+            shapes: What has the variables' shapes, by full name: specs, arrays, `shape_dtypes()`. Without
+                it, a leaf under a variable's name has the variable's sharding wherever that is possible.
+
+        Returns:
+            The same tree with a `NamedSharding` in the place of each leaf.
+
+        Raises:
+            VariablesMismatchError: These are no shardings, or the tree is of other variables (code
+                `likeness`).
+
+        Example:
+            >>> from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec as P
+            >>> rows = NamedSharding(AbstractMesh((2,), ("data",)), P("data"))
+            >>> state = {"mean": Variables({"w": np.zeros(4)}), "count": np.zeros(())}
+            >>> like = Variables({"w": rows}).like(state)
+            >>> like["mean"]["w"].spec == P("data"), like["count"].spec == P()
+            (True, True)
+        """
+        from jaxscope._core.variables.likeness import likenesses
+
+        known = None if shapes is None else {name: tuple(value.shape) for name, value in shapes.items()}
+        found = [one.sharding for one in likenesses(tree, self, known)]
+        return jax.tree.unflatten(jax.tree.structure(tree), found)
+
     # --- views ---------------------------------------------------------------------------------
 
     def nested(self) -> dict[str, Any]:

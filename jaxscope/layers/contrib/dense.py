@@ -7,8 +7,8 @@ import jax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, LayerCall, Regularizer, promote, with_rank_of
-from jaxscope.layers.contrib.scope import Collections, Normalizer, finish, model_scope
+from jaxscope.layers.call import Activation, LayerCall, Regularizer, promote
+from jaxscope.layers.contrib.scope import Collections, Normalizer, data_format_of, finish, model_scope
 from jaxscope.layers.dense_layer import dense
 from jaxscope.layers.embedding_table import embedding
 
@@ -86,12 +86,13 @@ def bias_add(
     variables_collections: Collections = None,
     outputs_collections: Any = None,
     trainable: bool = True,
+    data_format: str | None = "NHWC",
     scope: Any = None,
 ) -> jax.Array:
-    """Return the input plus a number for each entry of its last axis.
+    """Return the input plus a number for each channel.
 
     Args:
-        inputs: `[..., in]`.
+        inputs: `[..., in]`, or `[batch, in, ...]` for NCHW.
         activation_fn: A function of the result; None for none.
         initializer: How `biases` `[in]` begins.
         regularizer: A loss on the biases.
@@ -99,10 +100,14 @@ def bias_add(
         variables_collections: Further collections of the biases.
         outputs_collections: Collections to add the result to.
         trainable: Whether the biases are trainable.
+        data_format: "NHWC" or "NCHW".
         scope: The scope; None for `BiasAdd`, `BiasAdd_1`, ...
 
     Returns:
         An array like the input.
+
+    Raises:
+        InvalidShapeError: The input has one axis or none.
 
     Source:
         `tf.contrib.layers.bias_add`.
@@ -111,19 +116,25 @@ def bias_add(
         >>> list(js.transform(js.layers.contrib.bias_add).spec(jnp.ones([2, 4])))
         ['BiasAdd/biases']
     """
+    first = data_format_of(data_format) == "channels_first"
     with (
         model_scope(scope, "BiasAdd", reuse, variables_collections),
         LayerCall("BiasAdd", inputs, "", None, trainable=trainable) as call,
     ):
-        biases = call.variable("bias", call.inputs.shape[-1:], initializer, regularizer)
+        if call.inputs.ndim < 2:
+            raise call.wrong_shape("takes an input of two axes or more", "give it a batch axis: x[None]")
+        axis = 1 if first else call.inputs.ndim - 1
+        biases = call.variable("bias", [call.inputs.shape[axis]], initializer, regularizer)
         x, biases = promote(call.inputs, biases)
-        return finish(x + with_rank_of(biases, x), None, None, activation_fn, outputs_collections)
+        biases = biases.reshape([-1 if at == axis else 1 for at in range(x.ndim)])
+        return finish(x + biases, None, None, activation_fn, outputs_collections)
 
 
 def embed_sequence(
     ids: ArrayLike,
     vocab_size: int,
     embed_dim: int,
+    unique: bool = False,  # noqa: ARG001
     initializer: Any = None,
     regularizer: Regularizer = None,
     trainable: bool = True,
@@ -136,6 +147,7 @@ def embed_sequence(
         ids: Any shape, whole numbers.
         vocab_size: The number of rows.
         embed_dim: The size of a row.
+        unique: Whether TF1 looked each id up once, which changes no result.
         initializer: How `embeddings` `[vocab_size, embed_dim]` begins.
         regularizer: A loss on the table.
         trainable: Whether the table is trainable.

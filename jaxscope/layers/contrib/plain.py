@@ -118,6 +118,7 @@ def dropout(
     is_training: bool = True,
     outputs_collections: Any = None,
     scope: Any = None,
+    seed: int | None = None,
 ) -> jax.Array:
     """Return the input with all but a share of its elements set to 0, in training unless told otherwise.
 
@@ -128,6 +129,7 @@ def dropout(
         is_training: False for the input as it is.
         outputs_collections: Collections to add the result to.
         scope: The scope, which has no variables; None for `Dropout`.
+        seed: A whole number that is folded into the key.
 
     Returns:
         An array like the input.
@@ -144,5 +146,5 @@ def dropout(
         Array([1., 1., 1.], dtype=float32)
     """
     with js.variable_scope(scope, "Dropout"):
-        outputs = shaping.dropout(inputs, 1 - keep_prob, noise_shape, is_training, name="")
+        outputs = shaping.dropout(inputs, 1 - keep_prob, noise_shape, seed, is_training, name="")
         return finish(outputs, None, None, None, outputs_collections)

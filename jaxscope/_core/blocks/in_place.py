@@ -1,0 +1,183 @@
+"""In place: one call of a block, traced where it is made; what it leaves behind is taken out of its trace."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.core import Tracer
+from jax.extend import core
+
+from jaxscope._core.base import compat
+from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.sameness import Look
+from jaxscope._core.base.sites import Site
+from jaxscope._core.blocks.border import written_in_transform
+from jaxscope._core.blocks.program import needed
+from jaxscope._core.passes import collecting
+from jaxscope._core.passes.border import Border, Inner, Kind
+from jaxscope._core.passes.entries import Added, Entry
+from jaxscope._core.passes.running import Pass
+from jaxscope._core.requests.request import Request
+
+
+class HiddenTracerError(Exception):
+    """Something that is no array, and goes out of the block, holds a value that the block has computed."""
+
+
+class InPlace:
+    """One call of a block, whose trace is its own, and whose requests are those of the pass.
+
+    The block closes over its arguments, so that they are the very objects that they are outside, as are the
+    variables. What it sets, and adds to collections, come out as results of its program, and are put in
+    their places by `settle`.
+
+    Args:
+        run: The pass.
+        function: The block, without arguments.
+
+    Attributes:
+        inputs: All arrays that the program takes.
+
+    Raises:
+        Exception: As the function; called as it is, it fails again.
+        HiddenTracerError: It can be called only as it is.
+    """
+
+    def __init__(self, run: Pass, function: Callable[[], Any]) -> None:
+        self._run = run
+        self._holding = holding = Holding(run, run.around.border)
+        self._result: Call
+        self._added: list[_AddedHere] = []
+        self._lost: list[Entry] = []
+        start = len(run.books.added)
+
+        def trace() -> list[Any]:
+            run.traces.adopt()
+            result = Result(function())
+            run.traces.look()
+            self._result = result.rest
+            added = [_AddedHere(one) for one in run.books.added[start:] if run.traces.is_here(one.state)]
+            self._added = [one for one in added if one.traced]
+            losses = {id(loss): loss for loss in holding.losses}
+            self._lost = [one for one in holding.made if one.loss is not None and id(one.loss[1]()) in losses]
+            _check([kept for one in (self._result.static, *(a.kept for a in self._added)) for kept in one])
+            return [
+                *result.arrays,
+                *holding.values.values(),
+                *(leaf for one in self._added for leaf in one.traced),
+                *(one.loss[1]() for one in self._lost),
+            ]
+
+        with run.during(lambda around: around._replace(border=holding)), run.traces.nested():
+            closed = jax.make_jaxpr(trace)()
+        run.traces.look()
+        for one in self._added:
+            one.traced = []
+        holding.losses.clear()
+        self._jaxpr = jaxpr = closed.jaxpr
+        self.inputs = closed.consts
+        # What is but handed through stays the object that it is.
+        places = {id(var): at for at, var in enumerate(jaxpr.constvars)}
+        self._through = [places.get(id(out)) for out in jaxpr.outvars]
+
+    def compute(self, inputs: list[Any]) -> list[Any]:
+        """Return the results, without those that are inputs."""
+        jaxpr = self._jaxpr
+        outs = [out for out, at in zip(jaxpr.outvars, self._through, strict=True) if at is None]
+        program = core.Jaxpr(jaxpr.constvars, [], outs, needed(jaxpr), jaxpr.effects, _unnamed(jaxpr))
+        found: list[Any] = core.jaxpr_as_fun(core.ClosedJaxpr(program, inputs))()
+        return found
+
+    def settle(self, computed: list[Any]) -> Any:
+        """Set what the block sets, finish what it has added to collections; return what it returns."""
+        run, border = self._run, self._holding
+        following = iter(computed)
+        values = iter([next(following) if at is None else self.inputs[at] for at in self._through])
+        result = self._result.join([next(values) for kept in self._result.static if kept is None])[0]
+        for entry in border.entries.values():
+            border.outer.write(run, entry, next(values))
+        for one in self._added:
+            one.finish(run, values)
+        for entry in self._lost:
+            collecting.keep_loss(run, entry, run.value_of(entry), next(values))
+        return result
+
+
+class _AddedHere:
+    """A value that the block has added to a collection, of which it has computed some parts."""
+
+    def __init__(self, added: Added) -> None:
+        self._added = added
+        leaves, self._tree = jax.tree.flatten(added.value if added.entry is None else None)
+        self.traced = [leaf for leaf in leaves if isinstance(leaf, Tracer)]
+        self.kept = [None if isinstance(leaf, Tracer) else (leaf,) for leaf in leaves]
+
+    def finish(self, run: Pass, values: Iterator[Any]) -> None:
+        """Put values into the places of what the block has computed."""
+        leaves = [next(values) if kept is None else kept[0] for kept in self.kept]
+        self._added.value = jax.tree.unflatten(self._tree, leaves)
+        self._added.state = run.traces.here
+
+
+class Holding(Inner):
+    """Holds what a block sets, until its trace has ended; reads the rest in the trace around it.
+
+    Attributes:
+        values: What the block has set, by full name.
+        entries: Its variables.
+        made: The variables that the block has made.
+        losses: What regularizers have returned for them.
+    """
+
+    def __init__(self, run: Pass, outer: Border) -> None:
+        super().__init__(outer)
+        self.values: dict[str, Any] = {}
+        self.entries: dict[str, Entry] = {}
+        self.made: list[Entry] = []
+        self.losses: list[Any] = []
+        self._run = run
+        self._outside = compat.traces()[0]
+
+    def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
+        found = super().asked(name, request, value, site)
+        return value if request.getter is None and value is self.values.get(name, self) else found
+
+    def begin(self, run: Kind, entry: Entry) -> Any:
+        self.made.append(entry)
+        with self._run.traces.aside(self._outside):
+            return self.outer.begin(run, entry)
+
+    def keeps(self, loss: Any) -> None:
+        if self._run.traces.at_border:
+            self.losses.append(loss)
+
+    def read(self, run: Kind, entry: Entry) -> Any:
+        if entry.name in self.values:
+            return self.values[entry.name]
+        with self._run.traces.aside(self._outside):
+            return self.outer.read(run, entry)
+
+    def write(self, run: Kind, entry: Entry, value: Any) -> None:
+        self._run.check_write(entry)
+        if not self._run.traces.at_border:
+            raise written_in_transform(self._run, entry)
+        self.outer.will_write(entry.name)
+        self.values[entry.name] = value
+        self.entries[entry.name] = entry
+
+    def variable_of(self, value: Any) -> Entry | None:
+        names = (name for name, held in self.values.items() if held is value)
+        return next((self.entries[name] for name in names), None) or self.outer.variable_of(value)
+
+
+def _check(kept: list[Any]) -> None:
+    for one in kept:
+        if one is not None:
+            look = Look(alive=True)
+            look.see(one[0])
+            if look.tracers:
+                raise HiddenTracerError
+
+
+def _unnamed(jaxpr: core.Jaxpr) -> Any:
+    return jaxpr.debug_info._replace(result_paths=None)
