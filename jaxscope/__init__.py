@@ -17,7 +17,7 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import initializers, layers, optim, regularizers, sharding, testing
+    from jaxscope import getters, initializers, layers, optim, regularizers, sharding, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
@@ -58,6 +58,7 @@ __all__ = [
     "get_local_variable",
     "get_variable",
     "get_variable_scope",
+    "getters",
     "global_variables",
     "initializers",
     "jit",
@@ -93,6 +94,7 @@ _LATER = {
     "add_to_collection": "_core.model.collections",
     "ensemble": "_core.blocks.ensemble",
     "get_collection": "_core.model.collections",
+    "getters": "getters",
     "global_variables": "_core.model.collections",
     "initializers": "initializers",
     "jit": "_core.blocks.jit",

@@ -14,9 +14,9 @@ from jaxscope._core.initializers.base import Initializer, Problem, Shape, canoni
 class derived(Initializer):
     """Begin with what a function makes of the initial value of another variable.
 
-    The other need not be asked for. It is drawn by its own name, so that this value fits it whatever else there
-    is, and depends on names alone like all initial values. A function that sums in another order in another
-    program may differ in the last bits from there.
+    The other need not be asked for. It is drawn by its own name, so that this value fits it whatever else
+    there is, and depends on names alone like all initial values. Its last bits may depend on whether the
+    function is run operation by operation or compiled: pass a jitted one where that matters.
 
     Args:
         function: Takes the other's initial value, returns this one's.
@@ -60,8 +60,7 @@ class derived(Initializer):
 
     def of(self, value: jax.Array) -> jax.Array:
         """Return the value that goes with a value of the other variable."""
-        made: jax.Array = jax.jit(self.function)(value)
-        return made
+        return jnp.asarray(self.function(value))
 
     def draw(self, key: jax.Array, shape: Shape, dtype: np.dtype[Any]) -> jax.Array:
         start = self.initializer() if isinstance(self.initializer, type) else self.initializer

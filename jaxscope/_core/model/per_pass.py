@@ -1,7 +1,7 @@
 """per_pass: an object that the pass keeps, for what has to remember something from request to request."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from jaxscope._core.passes.running import current
 
