@@ -1,4 +1,4 @@
-"""Random programs in which blocks - `js.jit`, `js.scan_layers`, `js.ensemble` - stand for loops.
+"""Random programs in which blocks - `js.jit`, `js.scan_layers`, `js.ensemble`, `js.remat` - stand for loops.
 
 They extend `tests/transforms/random_programs.py`: in the bare world a lifted block is the Python loop over
 the scopes of its layers, and a JAX transform is left out, as there.
@@ -77,6 +77,22 @@ class Again:
     block: tuple[Any, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Add:
+    """`add_to_collection`, of something that the block computes, or not."""
+
+    what: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Each:
+    """`js.scan_layers` of a block in which each layer has an input and an output of its own."""
+
+    xs: str
+    remat: bool
+    block: tuple[Any, ...]
+
+
 # --- running one ----------------------------------------------------------------------------------
 
 _KEY: ContextVar[Any] = ContextVar("key")
@@ -95,7 +111,16 @@ def shrunk(next_creator: Any, **kwargs: Any) -> Any:
     return next_creator(**{**kwargs, "dtype": jnp.dtype("bfloat16")})
 
 
-GETTERS = base.GETTERS | {"rounded": rounded, "short": short}
+def counted(getter: Any, name: str, **kwargs: Any) -> Any:
+    """Count how often a variable is asked for, in a variable beside it."""
+    beside = {"initializer": js.initializers.zeros, "trainable": False, "reuse": js.AUTO_REUSE}
+    count = getter(f"{name}_n", [], "float32", **beside)
+    js.set_variable(full_name=f"{name}_n", value=count + 1)
+    value = getter(name, **kwargs)
+    return value * (1 + 0.1 * count).astype(value.dtype)
+
+
+GETTERS = base.GETTERS | {"rounded": rounded, "short": short, "counted": counted}
 CREATORS = {"frozen": base.frozen, "shrunk": shrunk}
 TYPED: dict[str, dict[str, Any]] = {
     "1": {"initializer": 1},
@@ -157,9 +182,43 @@ def same(body: Body) -> Body:
     return body
 
 
+def each(body: Any, xs: jax.Array, *, lifted: bool, remat: bool = False) -> Any:
+    """Return layers with inputs and outputs of their own, and the mean of the latter."""
+
+    def run(x: jax.Array) -> jax.Array:
+        if lifted:
+            x, outs = js.scan_layers(body, 2, xs=xs, outputs=True, remat=remat)(x)
+            return x + outs.mean(0)
+        found = []
+        for index in range(2):
+            with js.variable_scope(f"layer_{index}"):
+                x, out = body(x, xs[index])
+                found.append(out)
+        return x + jnp.stack(found).mean(0)
+
+    return run
+
+
+def total(members: Any) -> jax.Array:
+    """Return a number that is the same for values and for a stack of them, which has what is no array once."""
+    found = jnp.float32(0)
+    for member in members:
+        leaves = jax.tree.leaves(member)
+        arrays = [jnp.asarray(leaf, "float32") for leaf in leaves if isinstance(leaf, jax.Array | np.ndarray)]
+        found += sum((jnp.sum(jnp.sin(array)) for array in arrays), jnp.float32(0))
+        if not arrays:
+            found += sum(leaf(2.0) if callable(leaf) else len(repr(leaf)) for leaf in leaves)
+    return found
+
+
 Wrap = Callable[[Body], Body]
 _OF = {
     "js.jit": (js.jit, same),
+    "js.remat": (js.remat, same),
+    "js.remat, by policy": (
+        lambda f: js.remat(f, policy=jax.checkpoint_policies.dots_saveable, prevent_cse=False),
+        same,
+    ),
     "js.scan_layers": (lambda f: js.scan_layers(f, 2), layers(2)),
     "js.scan_layers, remat": (lambda f: js.scan_layers(f, 2, remat=True), layers(2)),
     "js.scan_layers, unrolled": (lambda f: js.scan_layers(f, 3, "l{}", unroll=True), layers(3, "l{}")),
@@ -190,6 +249,20 @@ _PAIRS = (
     "jax.grad of js.scan_layers",
     "jax.checkpoint of js.scan_layers",
     "lax.cond of js.ensemble",
+    "js.jit of js.remat",
+    "js.remat of js.jit",
+    "js.remat of js.remat",
+    "js.scan_layers of js.remat",
+    "js.ensemble of js.remat",
+    "js.remat of js.scan_layers",
+    "js.remat of js.ensemble",
+    "js.remat of jax.jit",
+    "jax.jit of js.remat",
+    "jax.vmap of js.remat",
+    "jax.grad of js.remat",
+    "lax.scan of js.remat",
+    "lax.cond of js.remat",
+    "jax.checkpoint of js.remat",
 )
 
 
@@ -215,7 +288,9 @@ class World(base.World):
         try:
             # A stream of another key than the one that is there to open streams of.
             with js.random_keys(jax.random.fold_in(key, 1)):
-                return super().main(x)
+                x = super().main(x)
+                members = [*js.get_collection("kept"), *js.get_collection("regularization_losses")]
+                return x + 0.01 * total(members)
         finally:
             _KEY.reset(token)
 
@@ -243,6 +318,31 @@ class World(base.World):
         key = _KEY.get()
         with js.random_keys(key if s.of == "key" else jax.random.fold_in(key, 3)):
             return self.run(s.block, x, kept)
+
+    def _add(self, s: Add, x: jax.Array, _: Any) -> jax.Array:
+        if s.what == "variable":
+            value = js.get_variable("v", (3,))
+            x = x + value.sum(dtype="float32")
+        else:
+            value = {
+                "array": lambda: jnp.sum(x),
+                "tree": lambda: {"a": jnp.cos(x), "b": "text", "n": 2},
+                "numpy": lambda: np.arange(3.0),
+                "string": lambda: "text",
+                "number": lambda: 0.5,
+                "function": lambda: _doubled,
+            }[s.what]()
+        js.add_to_collection("kept", value)
+        return jnp.tanh(x)
+
+    def _each(self, s: Each, x: jax.Array, kept: Any) -> jax.Array:
+        xs: Any = np.asarray([0.5, 1.5], np.float32) if s.xs == "numpy" else jnp.stack([x, 0.5 + x])
+
+        def body(x: jax.Array, own: jax.Array) -> tuple[jax.Array, jax.Array]:
+            x = self.run(s.block, x * own, list(kept))
+            return jnp.tanh(x), x + own
+
+        return each(body, xs, lifted=self.wrapped, remat=s.remat)(x)
 
     def _results(self, s: Results, x: jax.Array, kept: Any) -> jax.Array:
         def body(x: jax.Array) -> Any:
@@ -276,7 +376,7 @@ class World(base.World):
                 "dict": lambda: table["scale"],
                 "attribute": lambda: holder.scale,
             }[s.what]()
-            return self.run(s.block, x * number, list(kept))
+            return self.run(s.block, jnp.tanh(x * number), list(kept))  # or else it grows, and so do errors
 
         wrapped = self._wrap(s.wrapper, body)
         with js.variable_scope("c0"):
@@ -302,6 +402,10 @@ class _Holder:
     scale = 0.5
 
 
+def _doubled(x: float) -> float:
+    return 2 * x
+
+
 # --- making one -----------------------------------------------------------------------------------
 
 # One in which a body runs three times would also write three times.
@@ -311,7 +415,7 @@ WRAPPERS = tuple(name for name in base.WRAPPERS if name != "lax.scan, three step
 def _wrapper() -> st.SearchStrategy[str]:
     return st.one_of(
         st.just("js.jit"),
-        st.sampled_from(["js.jit", "js.scan_layers", "js.ensemble"]),
+        st.sampled_from(["js.jit", "js.scan_layers", "js.ensemble", "js.remat"]),
         st.sampled_from(list(LIFTS)),
         st.sampled_from(WRAPPERS),
     )
@@ -334,6 +438,9 @@ def _leaf(*, absolute: bool) -> st.SearchStrategy[Any]:
         st.builds(State, st.sampled_from(["s", "s", "s", "v"]), st.booleans()),
         st.builds(Noise),
         st.builds(base.Look, st.just("reuse")),
+        st.builds(
+            Add, st.sampled_from(["array", "array", "tree", "numpy", "string", "number", "function", "variable"])
+        ),
     ]
     if absolute:  # what cannot be said relative to a scope
         kinds += [
@@ -351,7 +458,7 @@ def _calls(functions: int, *, absolute: bool) -> list[st.SearchStrategy[Any]]:
     wrapped = st.one_of(_wrapper(), _wrapper(), st.none())
     call = st.builds(base.Call, lower, wrapped, st.sampled_from(["once", "once", "here", "fresh"]))
     template = st.builds(base.Call, lower, wrapped, st.just("once"), st.sampled_from(["t", "a"]))
-    return [call, call, call, *([template] if absolute else [])]
+    return [call, call, call, *([template] * (1 + absolute))]
 
 
 @st.composite
@@ -372,7 +479,8 @@ def _blocks(
             st.builds(base.Block, _wrapper(), lifted),
             st.builds(base.Block, _wrapper(), lifted),
             st.builds(Stream, st.sampled_from(["key", "key", "new"]), inner),
-            st.builds(Results, st.sampled_from(["js.jit", "js.jit of js.jit"]), lifted),
+            st.builds(Results, st.sampled_from(["js.jit", "js.jit of js.jit", "js.remat"]), lifted),
+            st.builds(Each, st.sampled_from(["numpy", "array"]), st.booleans(), lifted),
             st.builds(Again, lift, _wrapper(), lifted),
             st.builds(
                 Changing,

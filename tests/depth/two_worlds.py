@@ -22,6 +22,7 @@ REFUSALS = {
     ("StateError", "write_in_block"),
     ("KeyStreamError", "key_in_loop"),
     ("KeyStreamError", "key_in_rule"),
+    ("TraceError", "value_of_ended_trace"),  # added to a collection inside a transform, and read outside
 }
 #: What JAX says of hand-written code, too (docs/state.md, and a `cond` in `vmap` in `shard_map`).
 REFUSED_BY_JAX = ("requires varying manual axes to match", "pvary", "differentiat", "has no attribute 'aval'")

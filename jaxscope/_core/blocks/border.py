@@ -1,5 +1,6 @@
 """The border of a block: notes what it asks for, and answers with inputs of the block's own program."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -123,6 +124,7 @@ class Noting(Border):
         self._floor = floor
         self._path = run.scopes.names.path
         self._is_new = made_since()
+        self._templates: dict[int, weakref.ref[Any]] = {}
         self._counts: dict[str, int] = {}
         self._trace: Any = None
 
@@ -213,12 +215,24 @@ class Noting(Border):
     def refused(self) -> None:
         self.refusals = True
 
-    def absolute(self, what: str) -> None:
-        raise CannotLiftError(what, here())
+    def absolute(self, what: str, *, loop: bool = False) -> None:
+        raise CannotLiftError(what, here(), loop=loop)
 
     def calls(self, template: Any) -> None:
         if not self._is_new(template):
             raise CannotLiftError("a template from outside", here(), loop=True)
+        self._templates[id(template)] = weakref.ref(template)
+
+    def check_templates(self) -> None:
+        """Raise `CannotLiftError` if a template outlives the block, which the next layer may then share."""
+        books = self._run.books
+        books.template_scopes = {
+            template: scope
+            for template, scope in books.template_scopes.items()
+            if id(template) not in self._templates
+        }
+        if any(reference() is not None for reference in self._templates.values()):
+            raise CannotLiftError("a template that it keeps", here(), loop=True)
 
     def enters(self, scope: VariableScope) -> None:
         self.sets(scope)

@@ -114,6 +114,7 @@ class Recipe:
             self._asks = scopes.names.since(mark[1][1])
             run.undo(mark)
         run.traces.look()
+        border.check_templates()
         if border.refusals:
             raise CannotLiftError("an error that it has caught", here(), loop=True)
         self._check_outside(border, closed.consts)

@@ -37,4 +37,6 @@ def per_pass(key: Hashable, make: Callable[[], T]) -> T:
         >>> net.apply(net.init(jax.random.key(0)))
         2
     """
-    return cast(T, current("per_pass").keeping.of(key, make))
+    run = current("per_pass")
+    run.around.border.absolute("js.per_pass", loop=True)
+    return cast(T, run.keeping.of(key, make))

@@ -39,8 +39,13 @@ class Border:
     def refused(self) -> None:
         """Note that a request ended in an error, which the model may catch, or that something was undone."""
 
-    def absolute(self, what: str) -> None:
-        """Note that something depends on full names, or on the rest of the pass."""
+    def absolute(self, what: str, *, loop: bool = False) -> None:
+        """Note that something depends on full names, or on the rest of the pass.
+
+        Args:
+            what: What it is, for messages.
+            loop: Whether a loop is what is meant where a block does so.
+        """
 
     def calls(self, template: Any) -> None:
         """Note that a template is called."""
@@ -102,8 +107,8 @@ class Inner(Border):
     def refused(self) -> None:
         self.outer.refused()
 
-    def absolute(self, what: str) -> None:
-        self.outer.absolute(what)
+    def absolute(self, what: str, *, loop: bool = False) -> None:
+        self.outer.absolute(what, loop=loop)
 
     def calls(self, template: Any) -> None:
         self.outer.calls(template)
