@@ -200,6 +200,14 @@ def made_once(array: jax.Array) -> jax.Array:
     return lax.optimization_barrier(array)
 
 
+def varied_as(array: jax.Array, x: jax.Array) -> jax.Array:
+    """Return an array that may differ along the axes of a `jax.shard_map` that x may differ along.
+
+    What a `jax.lax.scan` begins with has to be of the type that its steps return. XLA drops the choice.
+    """
+    return lax.select(jnp.ones_like(x, bool, ()), array, array)
+
+
 def static_flag(value: Any, name: str) -> bool:
     """Return a flag as True or False; it decides what is traced, so it cannot be traced itself."""
     if isinstance(value, Tracer):

@@ -75,6 +75,10 @@ def gather(
         implementation: As of `jax.nn.dot_product_attention`.
     """
     dtype = q.dtype
+    # JAX asks for products of float16 that are summed in float32, which only GPUs have; and the gradient of
+    # such products of bfloat16 fails where promotion is strict.
+    strict = jax.config.jax_numpy_dtype_promotion == "strict"  # type: ignore[attr-defined]
+    widens = dtype == jnp.float16 or (dtype == jnp.bfloat16 and strict)
     seen = mask
     if mask is not None and causal:
         seen = mask & jnp.tri(q.shape[1], k.shape[1], dtype=bool)[None, None]
@@ -87,8 +91,7 @@ def gather(
                 q, k, v, *wide, scale=scale, is_causal=causal, implementation=implementation
             )
         else:
-            if dtype == jnp.float16:
-                # JAX asks for products of float16 that are summed in float32, which only GPUs have.
+            if widens:
                 q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
             z = jax.nn.dot_product_attention(
                 q,

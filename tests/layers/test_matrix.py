@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
 import jaxscope as js
 from jaxscope import layers
@@ -59,56 +60,133 @@ def plain(block):
     return block
 
 
+def wide(y):
+    return y if y.dtype == "float64" else y.astype("float32")
+
+
+def with_slope(transform):
+    """Return what adds to the value of a block its slope by the input, computed by a transform inside."""
+
+    def wrap(block):
+        def run(x):
+            y, slope = transform(block, x)
+            return y + slope.astype(y.dtype)
+
+        return run
+
+    return wrap
+
+
+def by_grad(block, x):
+    def total(x):
+        y = block(x)
+        return jnp.sum(jnp.sin(wide(y))), y
+
+    (_, y), slope = jax.value_and_grad(total, has_aux=True)(x)
+    return y, slope
+
+
+def by_vjp(block, x):
+    y, pull = jax.vjp(block, x)
+    return y, pull(jnp.cos(wide(y)).astype(y.dtype))[0]
+
+
+def members(block):
+    """Return the loop that `ensemble` stands for."""
+
+    def run(x):
+        found = []
+        for index in range(2):
+            with js.variable_scope(f"member_{index}"):
+                found.append(block(x))
+        return jnp.stack(found)
+
+    return run
+
+
+def in_shard_map(block):
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    return jax.shard_map(block, mesh=mesh, in_specs=P("data"), out_specs=P("data"))
+
+
 # What a transform makes of a block, and what does the same by hand. Gradients are compared where it
 # has a say in them, since to compile them takes most of the time.
 TRANSFORMS = {
     "jax.jit": (jax.jit, plain, False),
     "jax.checkpoint": (jax.checkpoint, plain, True),
     "jax.vmap": (lambda block: lambda x: jax.vmap(block)(x[None])[0], plain, False),
+    "jax.grad": (with_slope(by_grad), with_slope(by_vjp), False),
+    "jax.shard_map": (in_shard_map, plain, False),
+    "lax.cond": (lambda block: lambda x: jax.lax.cond(x.size > 0, block, lambda x: x, x), plain, False),
     "lax.scan": (lambda block: in_both(in_scan(block)), reused, False),
     "js.jit": (lambda block: twice(js.jit(block)), twice, False),
     "js.scan_layers": (lambda block: js.scan_layers(block, 2), twice, True),
+    "js.ensemble": (lambda block: js.ensemble(block, 2, in_axes=None), members, False),
 }
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+#: Two programs round at different places.
+CLOSE = {"float64": 1e-12, "float32": 1e-4, "float16": 1e-2, "bfloat16": 8e-2}
 
 
 def value_and_gradients(net):
     def total(variables, x):
         y = net.apply(variables, x)
-        return jnp.sum(jnp.sin(y)), y
+        return jnp.sum(jnp.sin(wide(y))), y
 
     return jax.grad(total, (0, 1), has_aux=True)
 
 
-@functools.cache
-def variables(name, by_hand):
+def variables(name, by_hand, dtype="float32"):
     block, shape = CONFIGURATIONS[name]
-    return some_variables(js.transform(by_hand(block)).spec(example(shape)))
+    return some_variables(js.transform(by_hand(block)).spec(example(shape, dtype)))
+
+
+def dtype_of(name, transform):
+    """Return a dtype beside float32 for a pair: each layer and each transform meet all of them."""
+    return DTYPES[1 + ([*CONFIGURATIONS].index(name) + [*TRANSFORMS].index(transform)) % 3]
 
 
 @functools.cache
-def all_layers(wrap, by_hand, gradients):
-    """Return the values of all layers, each wrapped, perhaps with gradients."""
+def all_layers(transform, which, is_wide, by_hand):
+    """Return the values of all layers in a transform, or by hand, perhaps with gradients.
+
+    `which` is float32, or another for each layer, of which these are of 64 bits, or are not.
+    """
+    wrap, hand, gradients = TRANSFORMS[transform]
     works = {}
     for name, (block, shape) in CONFIGURATIONS.items():
-        net = js.transform(wrap(block))
-        function = value_and_gradients(net) if gradients else net.apply
-        works[name] = function, (variables(name, by_hand), example(shape))
+        dtype = which or dtype_of(name, transform)
+        if (dtype == "float64") == is_wide:
+            net = js.transform((hand if by_hand else wrap)(block))
+            function = value_and_gradients(net) if gradients else net.apply
+            works[name] = function, (variables(name, hand, dtype), example(shape, dtype))
     return at_once(works)
 
 
 @LAYERS
 @pytest.mark.parametrize("transform", TRANSFORMS)
-def test_transforms(name, transform):
+@pytest.mark.parametrize("which", ["float32", None], ids=["float32", "other"])
+def test_transforms(name, transform, which):
     """Inside a transform a layer has the variables and the value that it has without, and the gradients."""
     block, shape = CONFIGURATIONS[name]
-    wrap, by_hand, gradients = TRANSFORMS[transform]
-    x = example(shape)
-    assert dict(js.transform(wrap(block)).spec(x)) == dict(js.transform(by_hand(block)).spec(x))
-    found = all_layers(wrap, by_hand, gradients)[name]
-    expected = all_layers(by_hand, by_hand, gradients)[name]
+    wrap, by_hand, _ = TRANSFORMS[transform]
+    dtype = which or dtype_of(name, transform)
+    is_wide = dtype == "float64"
+    with jax.enable_x64(is_wide):
+        x = example(shape, dtype)
+        assert dict(js.transform(wrap(block)).spec(x)) == dict(js.transform(by_hand(block)).spec(x))
+        found = all_layers(transform, which, is_wide, by_hand=False)[name]
+        expected = all_layers(transform, which, is_wide, by_hand=True)[name]
     if isinstance(found, Exception):
         raise found
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)
+
+    def check(a, b):
+        assert a.dtype == b.dtype
+        a, b = (np.asarray(value, np.float64) for value in (a, b))
+        size = max(1.0, np.abs(b).max())
+        np.testing.assert_allclose(a / size, b / size, rtol=CLOSE[dtype], atol=CLOSE[dtype])
+
+    jax.tree.map(check, found, expected)
 
 
 @functools.cache
