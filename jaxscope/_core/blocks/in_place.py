@@ -59,7 +59,11 @@ class InPlace:
             added = [_AddedHere(one) for one in run.books.added[start:] if run.traces.is_here(one.state)]
             self._added = [one for one in added if one.traced]
             losses = {id(loss): loss for loss in holding.losses}
-            self._lost = [one for one in holding.made if one.loss is not None and id(one.loss[1]()) in losses]
+            self._lost = [
+                one
+                for one in holding.made
+                if one.loss is not None and id(one.loss[1]()) in losses and one.name not in holding.values
+            ]  # the loss of what the function also sets is of another value by then
             _check([kept for one in (self._result.static, *(a.kept for a in self._added)) for kept in one])
             return [
                 *result.arrays,
