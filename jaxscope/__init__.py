@@ -17,7 +17,7 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import getters, initializers, layers, optim, regularizers, sharding, testing
+    from jaxscope import checkpoint, getters, initializers, layers, optim, regularizers, sharding, testing
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
@@ -52,6 +52,7 @@ __all__ = [
     "VariableSpecs",
     "Variables",
     "add_to_collection",
+    "checkpoint",
     "ensemble",
     "errors",
     "get_collection",
@@ -92,6 +93,7 @@ _LATER = {
     "Template": "_core.model.templates",
     "Variable": "_core.model.new_variable",
     "add_to_collection": "_core.model.collections",
+    "checkpoint": "checkpoint",
     "ensemble": "_core.blocks.ensemble",
     "get_collection": "_core.model.collections",
     "getters": "getters",

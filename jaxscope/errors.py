@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 __all__ = [
+    "CheckpointError",
     "CollectionError",
     "DtypeMismatchError",
     "GetterError",
@@ -156,7 +157,7 @@ class MissingShapeError(JaxscopeError, ValueError):
 
 
 class InvalidShapeError(JaxscopeError, ValueError):
-    """A shape is not a sequence of sizes known while tracing."""
+    """A shape is not a sequence of sizes known while tracing, or does not allow what is asked of it."""
 
     default_code = "invalid_shape"
 
@@ -256,3 +257,9 @@ class OptimizerError(JaxscopeError, ValueError):
     """An optimizer's state, or what it was called with, is not what is needed."""
 
     default_code = "optimizer"
+
+
+class CheckpointError(JaxscopeError, ValueError):
+    """A file of variables is damaged or of no known format, or cannot hold what is to be saved."""
+
+    default_code = "damaged"

@@ -34,6 +34,9 @@ QUICK = {
     "tests/depth": 12,
     "tests/state/test_discharge_random.py": 0,
     "tests/state": 12,
+    "tests/checkpoint/test_hostile.py": 10,
+    "tests/checkpoint/test_round_trips.py": 12,
+    "tests/checkpoint": 12,
     "tests/layers/test_layers.py": 20,
     "tests/optim": 12,
     "tests/layers/test_recorded.py::test_numbers": 100,
@@ -49,6 +52,9 @@ QUICK = {
 
 #: Likewise, beside those that say so themselves; none of them is quick.
 SLOW = (
+    "tests/checkpoint/test_crashes.py::test_killed",
+    "tests/checkpoint/test_devices.py",
+    "tests/checkpoint/test_processes.py",
     "tests/test_benchmarks.py",
     "tests/test_examples.py",
     "tests/transforms/test_transparency.py",

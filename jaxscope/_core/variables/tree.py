@@ -2,6 +2,7 @@
 
 import copyreg
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self, cast
 
@@ -57,6 +58,10 @@ class Variables(Mapping[str, Any]):
         layout = sorted_layout(by_name, frozen)
         _set_layout(self, layout)
         _set_values(self, tuple(by_name[name] for name in layout.names))
+        if "flax.serialization" in sys.modules:
+            from jaxscope._core.variables.flax_state import tell_flax
+
+            tell_flax(Variables)
 
     @classmethod
     def from_nested(cls, tree: Mapping[str, Any], *, non_trainable: Iterable[str] = ()) -> "Variables":

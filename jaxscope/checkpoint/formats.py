@@ -1,0 +1,71 @@
+"""Formats: which one a path means, by its ending."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxscope.checkpoint import folders, npz, safetensors
+from jaxscope.checkpoint.stored import Stored
+from jaxscope.errors import CheckpointError
+
+#: The formats of single files, by ending. A format is a module with `holds` and `write`; `opened` opens it.
+FILES: dict[str, Any] = {".safetensors": safetensors, ".npz": npz}
+
+
+def ending(path: str) -> str:
+    """Return what a path's ending says: one of the formats of files, or "" for a folder.
+
+    Args:
+        path: The path.
+
+    Raises:
+        CheckpointError: No format has this ending (code `unknown_format`).
+
+    Example:
+        >>> ending("/tmp/model.npz"), ending("/tmp/run")
+        ('.npz', '')
+    """
+    if os.path.isdir(path):
+        return ""
+    found = os.path.splitext(path)[1]
+    if found and found not in FILES:
+        raise CheckpointError(
+            f"no format of variables has the ending {found!r}",
+            code="unknown_format",
+            file=path,
+            fix=f"use one of {', '.join(FILES)}, or no ending for a folder of orbax's",
+        )
+    return found
+
+
+def opened(path: str, *, mapped: bool) -> Stored:
+    """Open a file or folder, and read what it says about its arrays.
+
+    Raises:
+        CheckpointError: As the format's class.
+        FileNotFoundError: There is nothing.
+    """
+    found = ending(path)
+    if found == ".safetensors":
+        return safetensors.Safetensors(path, mapped=mapped)
+    if found == ".npz":
+        return npz.Npz(path)
+    if not os.path.isdir(folders.found(os.path.abspath(path))):
+        raise FileNotFoundError(f"there is no file or folder {path!r}")
+    return folders.Folder(path)
+
+
+def unheld(path: str, dtypes: Mapping[str, np.dtype[Any]]) -> list[str]:
+    """Return what a file of this ending cannot hold, one line for each name."""
+    form = FILES.get(ending(path))
+    return (
+        []
+        if form is None
+        else [
+            f"{name} is {dtype.name}, which {ending(path)} has not"
+            for name, dtype in dtypes.items()
+            if not form.holds(dtype)
+        ]
+    )

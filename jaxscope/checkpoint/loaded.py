@@ -1,0 +1,108 @@
+"""Loaded: a mapping of full names to arrays, each read when it is asked for."""
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+
+import jaxscope as js
+from jaxscope.checkpoint import along
+from jaxscope.checkpoint.plans import Plan
+from jaxscope.checkpoint.reads import Read, fetched
+from jaxscope.checkpoint.report import Report
+from jaxscope.checkpoint.stored import Stored
+
+
+class Loaded(Mapping[str, jax.Array]):
+    """Variables of a file or folder, each read when it is asked for, straight to where it is to live.
+
+    `variables` has all of them, as a pytree. The file is open as long as this object, or an array that stays
+    in the file, is there; it may be saved over or deleted meanwhile.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+        >>> saving = js.checkpoint.save(path, {"a/w": jnp.ones(3), "b": jnp.zeros(2)})
+        >>> loaded = js.checkpoint.load(path)
+        >>> loaded["b"]
+        Array([0., 0.], dtype=float32)
+    """
+
+    def __init__(self, stored: Stored, plan: Plan, key: jax.Array | None) -> None:
+        self._stored, self._plan, self._key = stored, plan, key
+        self._values: dict[str, jax.Array] = {}
+        self._names = [*plan.reads, *plan.drawn]
+
+    def __getitem__(self, name: str) -> jax.Array:
+        if name not in self._values:
+            if name not in self:
+                raise KeyError(name)
+            self._read([name])
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._plan.reads or name in self._plan.drawn
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType] - Mapping says None
+
+    def __repr__(self) -> str:
+        return f"<Loaded {self._stored.path!r}: {len(self)} variables>"
+
+    def _read(self, names: list[str]) -> None:
+        reads = {name: self._plan.reads[name] for name in names if name in self._plan.reads}
+        self._values |= zip(reads, fetched(self._stored, list(reads.values())), strict=True)
+        drawn = [name for name in names if name in self._plan.drawn]
+        if drawn:
+            self._values |= self._drawn(js.VariableSpecs(self._plan.drawn[name] for name in drawn))
+
+    def _drawn(self, specs: js.VariableSpecs) -> js.Variables:
+        assert self._key is not None
+        if self._plan.mesh is not None:
+            return specs.init(self._key, mesh=self._plan.mesh)
+        places = {name: place for name in specs if (place := self._plan.places[name]) is not None}
+        here = js.VariableSpecs(spec for name, spec in specs.items() if name not in places)
+        apart = js.VariableSpecs(specs[name] for name in places)
+        frozen = [name for name, spec in apart.items() if not spec.trainable]
+        made: js.Variables = jax.jit(apart.init, out_shardings=js.Variables(places, non_trainable=frozen))(
+            self._key
+        )
+        return made | here.init(self._key)
+
+    @property
+    def variables(self) -> js.Variables:
+        """All of them, as `Variables`, trainable as the specs say, or as they were when they were saved."""
+        self._read([name for name in self if name not in self._values])
+        return js.Variables({name: self._values[name] for name in self}, non_trainable=self._plan.frozen)
+
+    @functools.cached_property
+    def opt_state(self) -> Any:
+        """The optimizer state, of the structure of `load`'s `opt_state`; None without that."""
+        if self._plan.opt_state is None:
+            return None
+        leaves, tree = self._plan.opt_state
+        at = [at for at, leaf in enumerate(leaves) if isinstance(leaf, Read)]
+        values = dict(zip(at, fetched(self._stored, [leaves[one] for one in at]), strict=True))
+        return jax.tree.unflatten(tree, [values.get(at, leaf) for at, leaf in enumerate(leaves)])
+
+    @functools.cached_property
+    def step(self) -> int | None:
+        """The step that was saved; None for none."""
+        return along.step_of(self._stored)
+
+    @functools.cached_property
+    def key(self) -> jax.Array | None:
+        """The key or keys that were saved, typed or legacy as they were; None for none."""
+        return along.key_of(self._stored)
+
+    @property
+    def report(self) -> Report:
+        """What was used, renamed, left, missing and cast, as one table."""
+        return self._plan.report
