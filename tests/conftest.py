@@ -39,6 +39,7 @@ QUICK = {
     "tests/checkpoint": 12,
     "tests/layers/test_layers.py": 20,
     "tests/optim": 12,
+    "tests/sharding": 20,
     "tests/layers/test_recorded.py::test_numbers": 100,
     "tests/layers/test_recorded.py::test_variables": 20,
     "tests/test_errors_page.py": 20,

@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import NamedSharding, Sharding
 
 from jaxscope._core.base.recent import Recent
-from jaxscope._core.drawing.layouts import entries_of, without_axis
+from jaxscope._core.drawing.axes import entries_of, without_axis
 from jaxscope._core.initializers import laws
 
 __all__ = ["Stack", "Stacked", "in_order", "joined", "part_place", "stacked"]

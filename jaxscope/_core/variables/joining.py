@@ -1,7 +1,7 @@
 """Joining: the specs of numbered layers as that of a stack, and back."""
 
 from jaxscope._core.base.describe import describe
-from jaxscope._core.drawing.layouts import with_axis, without_axis
+from jaxscope._core.drawing.axes import with_axis, without_axis
 from jaxscope._core.variables import stacks
 from jaxscope._core.variables.layered import Draws, Losses, Named, Projections, by_layer, part_of
 from jaxscope._core.variables.misfits import partition_text

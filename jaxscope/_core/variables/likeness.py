@@ -9,7 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jax.tree_util import DictKey
 
 from jaxscope._core.base.describe import type_of
-from jaxscope._core.drawing.layouts import entries_of, with_axis, without_axis
+from jaxscope._core.drawing.axes import entries_of, with_axis, without_axis
 from jaxscope._core.variables.misfits import axis_sizes, misfits
 from jaxscope.errors import VariablesMismatchError
 
@@ -83,7 +83,7 @@ def _check(found: list[Likeness]) -> None:
         raise VariablesMismatchError(
             "the tree is not of the variables that the shardings are of",
             code="likeness",
-            unknown="\n".join(sorted({jax.tree_util.keystr(one.path) for one in unknown})),
+            unknown="\n".join(jax.tree_util.keystr(one.path) or "the tree, an array" for one in unknown),
             fix="pass shardings of all variables that the tree was made for, stacked as they are there",
         )
 

@@ -1,13 +1,14 @@
 """Misfits: what is wrong with how arrays are to be split over a mesh, all of it told by one error."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jax.sharding import AbstractMesh, Mesh, PartitionSpec
 
 from jaxscope._core.base.describe import shape_text, shown
-from jaxscope._core.drawing.layouts import entries_of
+from jaxscope._core.drawing.axes import entries_of
 from jaxscope.errors import InvalidShapeError, near
 
 
@@ -101,7 +102,7 @@ _MANY = 20  # beyond so many lines of a kind, those of layers that differ in the
 
 
 class Misfits:
-    """What is wrong with the layouts of several variables, to be told by one error."""
+    """What is wrong with the partitions of several variables, to be told by one error."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
@@ -164,4 +165,4 @@ def _lines(rows: list[tuple[str, str]]) -> str:
 
 def _unnumbered(name: str) -> str:
     scope, _, shape = name.rpartition(" ")
-    return "".join("0" if one.isdigit() else one for one in scope) + shape
+    return re.sub(r"\d+", "0", scope) + shape

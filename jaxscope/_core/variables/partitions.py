@@ -14,7 +14,7 @@ AnyMesh = Mesh | AbstractMesh
 
 
 class PartitionRequest(NamedTuple):
-    """What a partitioner is asked with: the variable whose layout it says.
+    """What a partitioner is asked with: the variable whose partition it says.
 
     Attributes:
         name: The full name.

@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 
 from jaxscope._core.base.describe import human_bytes
 from jaxscope._core.base.immutable import Value
-from jaxscope._core.drawing.layouts import entries_of
+from jaxscope._core.drawing.axes import entries_of
 from jaxscope._core.variables.misfits import mesh_text
 
 #: The columns of bytes.
@@ -152,15 +152,16 @@ class Plan(Value):
         for row in self.variables:
             groups.setdefault(_scope(row.name, depth), []).append(row)
         lines = [
-            (scope, str(len(rows)), *(human_bytes(sum(getattr(row, kind) for row in rows)) for kind in KINDS))
+            _line(scope, [sum(getattr(row, kind) for row in rows) for kind in KINDS], len(rows))
             for scope, rows in groups.items()
         ]
         if self.others:
-            rest = human_bytes(sum(row.nbytes for row in self.others))
-            lines.append(("(of no variable)", str(len(self.others)), "", "", rest))
-        lines += [(f"batch{row.name}", "1", human_bytes(row.nbytes), "", "") for row in self.batch]
-        total = ("on each device", str(len(self.variables)), *(human_bytes(getattr(self, k)) for k in KINDS))
-        return _drawn(("scope", "arrays", *KINDS), lines, total)
+            rest = sum(row.nbytes for row in self.others)
+            lines.append(_line("(of no variable)", [None, None, rest], len(self.others)))
+        lines += [_line(f"batch{row.name}", [None, None, None, row.nbytes], 1) for row in self.batch]
+        columns = [*(getattr(self, kind) for kind in KINDS), self.total]
+        total = _line("on each device", columns, len(self.variables) + len(self.others) + len(self.batch))
+        return _drawn(("scope", "arrays", *KINDS, "total"), lines, total)
 
     def __str__(self) -> str:
         parts = [
@@ -193,6 +194,13 @@ def _as_dict(row: Any) -> dict[str, Any]:
             list(entry) if isinstance(entry, tuple) else entry for entry in entries_of(row.partition)
         ],
     }
+
+
+def _line(scope: str, sizes: list[int | None], count: int) -> tuple[str, ...]:
+    """Return the cells of a line; a total that is not given is the sum."""
+    if len(sizes) == len(KINDS):
+        sizes = [*sizes, sum(size or 0 for size in sizes)]
+    return (scope, str(count), *("" if size is None else human_bytes(size) for size in sizes))
 
 
 def _scope(name: str, depth: int | None) -> str:

@@ -8,7 +8,7 @@ import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxscope._core.base.describe import nbytes, type_of
-from jaxscope._core.drawing.layouts import entries_of
+from jaxscope._core.drawing.axes import entries_of
 from jaxscope._core.variables.likeness import likenesses
 from jaxscope._core.variables.misfits import axis_sizes, misfits, parts_of
 from jaxscope._core.variables.partitions import AnyMesh
@@ -45,7 +45,7 @@ def planned(
     ]
     state, others = (
         _optimizer(specs, trainable, mesh, partitions, optimizer, sizes)
-        if optimizer is not None
+        if optimizer is not None and specs
         else ({}, ())
     )
     rows: list[PlannedVariable] = []

@@ -1,4 +1,4 @@
-"""Rules: layouts for many variables at once, by patterns of their names and by the names of their axes."""
+"""Rules: partitions for many variables at once, by patterns of their names and by the names of their axes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from jax.sharding import PartitionSpec
 
 from jaxscope._core.base.describe import shown
-from jaxscope._core.drawing.layouts import entries_of
+from jaxscope._core.drawing.axes import entries_of
 from jaxscope._core.variables.misfits import Misfits
 from jaxscope._core.variables.partitions import partition_spec_of
 from jaxscope._core.variables.spec import VariableSpec
@@ -15,14 +15,14 @@ from jaxscope.errors import InvalidShapeError, near
 
 
 def by_pattern(specs: Mapping[str, VariableSpec], rules: Any) -> Iterator[VariableSpec]:
-    """Return specs with the layouts that rules say; the first pattern that matches a name counts.
+    """Return specs with the partitions that rules say; the first pattern that matches a name counts.
 
     Args:
         specs: By full name.
         rules: Pattern -> partitioner; `...` for all that no pattern matches.
 
     Raises:
-        InvalidShapeError: Something is wrong with rules or layouts (code `sharding`); it lists all.
+        InvalidShapeError: Something is wrong with rules or partitions (code `sharding`); it lists all.
     """
     if not isinstance(rules, Mapping):
         raise _no_mapping("with_shardings", rules, '{r".*/kernel": P("data"), ...: P()}')
@@ -87,15 +87,15 @@ def _meant(expression: re.Pattern[str], names: Iterable[str]) -> str:
 
 
 def by_axes(specs: Mapping[str, VariableSpec], rules: Any) -> Iterator[VariableSpec]:
-    """Return specs whose layouts name the axes of a mesh in the place of logical ones.
+    """Return specs whose partitions name the axes of a mesh in the place of logical ones.
 
     Args:
         specs: By full name.
         rules: Logical axis -> axis of the mesh, a tuple of such, or None for one that is not split.
 
     Raises:
-        InvalidShapeError: A layout names an axis of which the rules say nothing, or would use one of the mesh
-            twice (code `sharding`); it lists all.
+        InvalidShapeError: A partition names an axis of which the rules say nothing, or would use one of the
+            mesh twice (code `sharding`); it lists all.
     """
     if not isinstance(rules, Mapping):
         raise _no_mapping("with_axes", rules, '{"embed": "data", "heads": "model"}')

@@ -211,18 +211,18 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         """Return these specs laid out by rules, which win over the partitioners of the model.
 
         Args:
-            rules: Pattern -> layout. A pattern is a regular expression that full names match at their start,
-                or a predicate of a spec; the first one that matches counts, and `...` stands for all that
-                none matches (without it they keep what they have). A layout is what `partitioner=` takes: a
-                `PartitionSpec`, a tuple of the names of axes, or a function of the request; None for a
-                variable that stays whole.
+            rules: Pattern -> partition. A pattern is a regular expression that full names match at their
+                start, or a predicate of a spec; the first one that matches counts, and `...` stands for all
+                that none matches (without it they keep what they have). A partition is what `partitioner=`
+                takes: a `PartitionSpec`, a tuple of the names of axes, or a function of the request; None for
+                a variable that stays whole.
 
         Returns:
             Specs whose `shardings`, `init` and `plan` follow the rules.
 
         Raises:
-            InvalidShapeError: A pattern matches no name or is none, or a layout is none, has more axes than
-                its variable, or an axis twice (code `sharding`); the one error lists all of them.
+            InvalidShapeError: A pattern matches no name or is none, or a partition is none, has more axes
+                than its variable, or an axis twice (code `sharding`); the one error lists all of them.
 
         Example:
             >>> from jax.sharding import PartitionSpec as P
@@ -244,10 +244,10 @@ class VariableSpecs(Mapping[str, VariableSpec]):
                 that are no logical ones have to be among these axes of the mesh.
 
         Returns:
-            Specs whose layouts name axes of the mesh alone.
+            Specs whose partitions name axes of the mesh alone.
 
         Raises:
-            InvalidShapeError: A layout names an axis that has no rule, or would have one of the mesh twice
+            InvalidShapeError: A partition names an axis that has no rule, or would have one of the mesh twice
                 (code `sharding`); the one error lists all of them.
 
         Example:
@@ -274,7 +274,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
         """Return what each device of a mesh keeps in a training step, in bytes; no device is needed.
 
         Args:
-            mesh: The mesh whose axes the layouts name: one of devices, or an `AbstractMesh` of any size.
+            mesh: The mesh whose axes the partitions name: one of devices, or an `AbstractMesh` of any size.
             optimizer: What has `init(trainable variables) -> state`: any of optax's. Its state lives as the
                 variables do; None for none.
             batch: Arrays or `jax.ShapeDtypeStruct`s, in any tree.
@@ -296,11 +296,11 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> print(net.spec().plan(jax.sharding.AbstractMesh((8,), ("data",))))
             8 devices (data 8), 1.0 MiB on each
             <BLANKLINE>
-            scope           arrays  parameters  gradients  optimizer
-            --------------------------------------------------------
-            mlp                  1   512.0 KiB  512.0 KiB        0 B
-            --------------------------------------------------------
-            on each device       1   512.0 KiB  512.0 KiB        0 B
+            scope           arrays  parameters  gradients  optimizer    total
+            -----------------------------------------------------------------
+            mlp                  1   512.0 KiB  512.0 KiB        0 B  1.0 MiB
+            -----------------------------------------------------------------
+            on each device       1   512.0 KiB  512.0 KiB        0 B  1.0 MiB
         """
         from jaxscope._core.variables.planning import planned
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope._core.base.describe import describe, shown, type_of
-from jaxscope._core.drawing.layouts import is_layout, with_axis, without_axis
+from jaxscope._core.drawing.axes import is_partition, with_axis, without_axis
 from jaxscope.errors import MergeError, VariablesMismatchError
 
 T = TypeVar("T")
@@ -231,7 +231,7 @@ def _without(value: Any, axes: Iterable[int]) -> Any:
 
 
 def _changed(value: Any, change: Callable[[Any, int], Any], axis: int) -> Any:
-    return change(value, axis) if is_layout(value) else value
+    return change(value, axis) if is_partition(value) else value
 
 
 def _is_array(value: Any) -> bool:

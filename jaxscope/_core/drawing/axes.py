@@ -1,26 +1,26 @@
-"""Layouts: how an array is split over a mesh, with an axis of the array more or less."""
+"""Axes: how an array is split over a mesh, with an axis of the array more or less."""
 
 from collections.abc import Callable
 from typing import Any
 
 from jax.sharding import NamedSharding, PartitionSpec
 
-__all__ = ["entries_of", "is_layout", "with_axis", "without_axis"]
+__all__ = ["entries_of", "is_partition", "with_axis", "without_axis"]
 
 
-def with_axis(layout: Any, axis: int) -> Any:
+def with_axis(partition: Any, axis: int) -> Any:
     """Return a `PartitionSpec` or `NamedSharding` for arrays with one axis more, which is not split."""
     return _changed(
-        layout, lambda parts: (*parts[:axis], None, *parts[axis:]) if axis < len(parts) else parts
+        partition, lambda parts: (*parts[:axis], None, *parts[axis:]) if axis < len(parts) else parts
     )
 
 
-def without_axis(layout: Any, axis: int) -> Any:
+def without_axis(partition: Any, axis: int) -> Any:
     """Return a `PartitionSpec` or `NamedSharding` for arrays with one axis less."""
-    return _changed(layout, lambda parts: (*parts[:axis], *parts[axis + 1 :]))
+    return _changed(partition, lambda parts: (*parts[:axis], *parts[axis + 1 :]))
 
 
-def is_layout(value: Any) -> bool:
+def is_partition(value: Any) -> bool:
     """Tell whether `with_axis` takes a value."""
     return isinstance(value, PartitionSpec | NamedSharding)
 
@@ -37,7 +37,9 @@ def entries_of(partition: PartitionSpec) -> tuple[Any, ...]:
     return found
 
 
-def _changed(layout: Any, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Any:
-    if isinstance(layout, NamedSharding):
-        return layout.update(spec=_changed(layout.spec, change))
-    return PartitionSpec(*change(entries_of(layout)), unreduced=layout.unreduced, reduced=layout.reduced)
+def _changed(partition: Any, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Any:
+    if isinstance(partition, NamedSharding):
+        return partition.update(spec=_changed(partition.spec, change))
+    return PartitionSpec(
+        *change(entries_of(partition)), unreduced=partition.unreduced, reduced=partition.reduced
+    )
