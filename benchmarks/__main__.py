@@ -24,6 +24,7 @@ ROWS = (
     "optim",
     "equality",
     "train",
+    "checkpoints",
     "imports",
 )
 HEAD = """# Benchmarks
@@ -35,7 +36,7 @@ of the ratios within each round, and in brackets the ratio of the minima; lower 
 Reproduce with
 
 ```
-pip install optax matplotlib dm-haiku flax equinox
+pip install optax matplotlib dm-haiku flax equinox orbax-checkpoint safetensors
 python -m benchmarks --out docs/benchmarks.md
 ```
 

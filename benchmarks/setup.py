@@ -32,6 +32,7 @@ class Sizes:
     large: mlp.Mlp = mlp.Mlp(30, 2048)
     leaves: tuple[int, ...] = (10, 100, 1000, 10_000)
     inner_depth: int = 24
+    file_arrays: int = 100  # of each of three sizes
     cold_repeats: int = 2
     import_repeats: int = 9
     effort: Effort = Effort()
@@ -54,6 +55,7 @@ QUICK = Sizes(
     large=mlp.Mlp(4, 128),
     leaves=(4,),
     inner_depth=2,
+    file_arrays=2,
     cold_repeats=1,
     import_repeats=1,
     effort=Effort(1, 1, 0.0),

@@ -40,6 +40,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         "Peak memory of a cold eager init",
         "Dispatch of a compiled step: variables in and out",
         "Train step",
+        "Files of variables: time",
+        "Files of variables: memory",
         "Import",
     ],
 )
