@@ -200,12 +200,16 @@ def made_once(array: jax.Array) -> jax.Array:
     return lax.optimization_barrier(array)
 
 
-def varied_as(array: jax.Array, x: jax.Array) -> jax.Array:
-    """Return an array that may differ along the axes of a `jax.shard_map` that x may differ along.
+def laid_out_as(state: jax.Array, x: jax.Array) -> jax.Array:
+    """Return `[batch, ...]` laid out over a mesh as a batch `[time, batch, ...]` is, where layouts are types.
 
-    What a `jax.lax.scan` begins with has to be of the type that its steps return. XLA drops the choice.
+    They are so inside `jax.shard_map` and on explicit axes of a mesh, and what a `jax.lax.scan` begins with
+    has to be of the type that its steps return. XLA drops the choice.
     """
-    return lax.select(jnp.ones_like(x, bool, ()), array, array)
+    if jax.sharding.get_abstract_mesh().empty:
+        return state
+    rows = jnp.ones_like(x, bool).any((0, *range(2, x.ndim)))
+    return jnp.where(rows.reshape(-1, *[1] * (state.ndim - 1)), state, state)
 
 
 def static_flag(value: Any, name: str) -> bool:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, LayerCall, promote, with_rank_of
+from jaxscope.layers.call import Activation, LayerCall, laid_out_as, promote, with_rank_of
 
 #: What a step is: (input, state) to (output, next state).
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -374,7 +374,7 @@ def _join(call: LayerCall, h: ArrayLike, units: int) -> jax.Array:
         raise call.wrong_shape("takes one step of a batch, [batch, in]", "pass one step, x[:, t]")
     if h.shape != (*call.inputs.shape[:-1], units):
         raise _wrong_state(call, h, units)
-    return jnp.concatenate(promote(call.inputs, h), -1)
+    return jnp.concatenate(promote(call.inputs, laid_out_as(h, call.inputs[None])), -1)
 
 
 def _wrong_state(call: LayerCall, state: jax.Array, units: int) -> js.errors.InvalidShapeError:

@@ -10,7 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import LayerCall, varied_as
+from jaxscope.layers.call import LayerCall, laid_out_as
 from jaxscope.layers.cells import Step
 
 
@@ -78,7 +78,7 @@ def rnn(
         x = _swapped(call.inputs, time_major)
         times, batch = x.shape[:2]
         begin = _begin(cell, initial_state, dtype, batch)
-        begin = jax.tree.map(lambda array: varied_as(array, x), begin)
+        begin = jax.tree.map(lambda part: laid_out_as(part, x), begin)
         counts, turned = _counts_and_order(call, (times, batch), sequence_length, mask, time_major, reverse)
         keys = None if key is None else jax.random.split(key, times)
 

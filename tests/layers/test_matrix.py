@@ -250,6 +250,20 @@ def test_vmap_around(name):
 
 
 @LAYERS
+def test_explicit_axes(name):
+    """Where a mesh has explicit axes, a layer keeps the layout of the batch, which is part of the type."""
+    block, shape = CONFIGURATIONS[name]
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Explicit,))
+    net = js.transform(block)
+    specs = net.spec(example(shape))
+    given = {n: jax.ShapeDtypeStruct(spec.shape, spec.dtype) for n, spec in specs.items()}
+    with jax.set_mesh(mesh):
+        x = jax.ShapeDtypeStruct(shape, "float32", sharding=jax.NamedSharding(mesh, P("data")))
+        y = jax.eval_shape(net.apply, given, x)
+    assert y.sharding.spec[0] == "data"
+
+
+@LAYERS
 def test_numpy_input(name):
     """A layer that is called with an array of numpy comes to the same program as with one of JAX."""
     block, shape = CONFIGURATIONS[name]
