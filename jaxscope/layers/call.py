@@ -1,6 +1,7 @@
 """One call of a layer: its scope, its input, its variables, and what follows the computation."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,6 +50,7 @@ class LayerCall:
         self.inputs = jnp.asarray(inputs)
         self.dtype: Any = self.inputs.dtype if dtype is None else jnp.dtype(dtype)
         self.trainable = trainable
+        self._asks_for_its_inputs = dtype is None
         self._manager = js.variable_scope(default if name is None and reuse else name, default, reuse=reuse)
 
     def __enter__(self) -> Self:
@@ -83,9 +85,23 @@ class LayerCall:
         if regularizer is not None and around is not None:
             # TF1 adds a layer's own loss to that of the scope, which get_variable would replace.
             regularizer = js.regularizers.sum_of([around, regularizer])
-        return js.get_variable(
-            name, shape, self.dtype, initializer, regularizer, self.trainable, constraint=constraint
-        )
+        with self._explaining():
+            return js.get_variable(
+                name, shape, self.dtype, initializer, regularizer, self.trainable, constraint=constraint
+            )
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Generator[None]:
+        """Say in an error of given variables what the layer's input was."""
+        try:
+            yield
+        except (js.errors.DtypeMismatchError, js.errors.ShapeMismatchError) as error:
+            error.add(inputs=self._shown)
+            if self._asks_for_its_inputs and isinstance(error, js.errors.DtypeMismatchError):
+                error.fix = (
+                    f"cast it or the input, or pass dtype= to {self.kind}, which else asks for its input's"
+                )
+            raise
 
     def state(
         self,
@@ -103,7 +119,8 @@ class LayerCall:
         dtype = self.dtype if dtype is None else dtype
         outer: Any = self.scope.custom_getter
         if outer is None:
-            value = js.get_variable(name, shape, dtype, initializer, regularizer, False)
+            with self._explaining():
+                value = js.get_variable(name, shape, dtype, initializer, regularizer, False)
             return value, value
         stored: dict[str, Any] = {}
 
@@ -114,7 +131,7 @@ class LayerCall:
         # Behind all others, where it sees what they are given.
         self.scope.set_custom_getter(note)
         try:
-            with js.variable_scope("", custom_getter=outer):
+            with js.variable_scope("", custom_getter=outer), self._explaining():
                 value = js.get_variable(name, shape, dtype, initializer, regularizer, False)
         finally:
             self.scope.set_custom_getter(outer)
@@ -152,10 +169,13 @@ class LayerCall:
 
     def wrong_shape(self, problem: str, fix: str) -> js.errors.InvalidShapeError:
         """Return the error of an input whose shape the layer cannot work on."""
-        inputs = f"{self.inputs.dtype}[{','.join(map(str, self.inputs.shape))}]"
         return js.errors.InvalidShapeError(
-            f"{self.kind} {problem}", code="layer_input", inputs=inputs, scope=str(self.scope), fix=fix
+            f"{self.kind} {problem}", code="layer_input", inputs=self._shown, scope=str(self.scope), fix=fix
         )
+
+    @property
+    def _shown(self) -> str:
+        return f"{self.inputs.dtype}[{','.join(map(str, self.inputs.shape))}]"
 
     def check_dtype(self) -> None:
         """Raise `InvalidDtypeError` where the layer would have to compute in integers."""

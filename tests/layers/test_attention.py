@@ -40,10 +40,15 @@ def by_hand(variables, x, heads, kv_heads, seen):
     return np.concatenate(gathered, -1) @ v["output/kernel"] + v["output/bias"]
 
 
+NO_WEIGHTS = [
+    f"multi_head_attention/{name}" for name in ("cached_key", "cached_value", "cached_mask", "cache_index")
+]
+
+
 def random_variables(net, x):
     specs = net.spec(x)
     return {
-        name: example(spec.shape) if spec.trainable else np.zeros(spec.shape, spec.dtype)
+        name: example(spec.shape, spec.dtype) if spec.trainable else np.zeros(spec.shape, spec.dtype)
         for name, spec in specs.items()
     }
 
@@ -115,7 +120,56 @@ def test_cache(cuts, options, padding):
         variables, begin = {**variables, **state}, begin + cut
         found.append(y)
     found, expected = np.concatenate(found, 1), np.asarray(whole(X, mask))
-    np.testing.assert_allclose(found[mask], expected[mask], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_through_a_cache():
+    """New positions have the gradients through a cache that they have without one."""
+    whole, pieces = attention(causal=True, rotary=100.0), attention(cache_size=6, rotary=100.0)
+    variables = js.Variables(random_variables(pieces, X), non_trainable=NO_WEIGHTS)
+
+    def total(net):
+        return lambda weights, x: jnp.sum(
+            jnp.sin(net.apply_with_state(weights | variables.non_trainable, x)[0])
+        )
+
+    found = jax.grad(total(pieces), (0, 1))(variables.trainable, X)
+    expected = jax.grad(total(whole), (0, 1))(variables.trainable, X)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)
+
+
+def test_nothing_to_see():
+    """A position that sees nothing gathers zeros, in each dtype, and gradients are finite."""
+    pad = np.arange(6) >= np.array([3, 0])[:, None]
+    for dtype in ("float32", "bfloat16", "float64"):
+        with jax.enable_x64(dtype == "float64"):
+            x = X.astype(dtype)
+            net = attention(causal=True, mask=pad, use_bias=False)
+            variables = net.init(KEY, x)
+            y, pull = jax.vjp(jax.jit(net.apply), variables, x)
+            assert not y[0, :3].any()
+            assert (jnp.abs(y[0, 3:]).sum(-1) > 0).all()
+            assert jax.tree.all(jax.tree.map(lambda g: np.isfinite(g.astype("float32")).all(), pull(y)))
+    nothing = attention(mask=np.zeros((2, 6), bool), use_bias=False)
+    assert not nothing.apply(nothing.init(KEY, X), X).any()
+
+
+@pytest.mark.parametrize("kv_heads", [4, 2])
+def test_in_float64(kv_heads):
+    """Products, softmax and rotary positions of float64 are exact in it, which JAX's function is not."""
+    pad = np.arange(6) < np.array([4, 6])[:, None]
+    with jax.enable_x64(True):
+        x = X.astype("float64")
+        net = attention(4, kv_heads=kv_heads, causal=True, mask=pad)
+        variables = random_variables(net, x)
+        seen = np.tril(np.ones((6, 6), bool)) & pad[:, None]
+        y = net.apply(variables, x)
+        np.testing.assert_allclose(y, by_hand(variables, x, 4, kv_heads, seen), rtol=1e-12, atol=1e-12)
+        turned = np.asarray(rotate(jnp.asarray(x[..., None, :]), jnp.arange(6), 100.0))
+        pair, at = x[:, 5, 1] + 1j * x[:, 5, 5], 5 / 100.0 ** (1 / 4)
+        np.testing.assert_allclose(
+            turned[:, 5, 0, 1] + 1j * turned[:, 5, 0, 5], pair * np.exp(1j * at), 1e-12
+        )
 
 
 def test_cache_in_scan_layers():
@@ -185,6 +239,11 @@ def test_bias():
         ({"kv_heads": 2, "heads": 3}, "3 heads of queries and 2 of keys"),
         ({"rotary": 1e4, "head_size": 3}, "heads are of size 3"),
         ({"mask": np.ones(6, bool)}, "mask of shape"),
+        ({"mask": np.ones((2, 5), bool)}, r"mask of shape \[2, 5\]"),
+        ({"mask": np.ones((2, 3, 6, 6), bool)}, r"mask of shape \[2, 3, 6, 6\]"),
+        ({"bias": np.ones((3, 6, 6), "float32")}, r"bias of shape \[3, 6, 6\]"),
+        ({"head_size": 0}, "heads of size 0"),
+        ({"rotary": 1e4, "positions": np.arange(5)}, r"positions of shape \[5\]"),
         ({"memory": np.ones((1, 6, 8), "float32")}, "memory of shape"),
         ({"cache_size": 4}, "6 new positions and a cache of 4"),
         ({"cache_size": 8, "mask": np.ones((2, 1, 6), bool)}, "has a cache, and a mask of shape"),
