@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,21 +10,17 @@ import numpy as np
 
 import jaxscope as js
 
-if TYPE_CHECKING:
-    from jaxscope.getters.getter import Getter
 
-
-def wrong(getter: "type[Getter] | Getter", argument: str, wanted: str, given: Any, example: str) -> Exception:
+def wrong(getter: object, argument: str, wanted: str, given: Any, example: str) -> Exception:
     """Return the error of an argument that says nothing."""
-    kind = getter if isinstance(getter, type) else type(getter)
     return js.errors.GetterError(
-        f"{argument} of js.getters.{kind.__name__} is {wanted}, not {given!r}",
+        f"{argument} of js.getters.{type(getter).__name__} is {wanted}, not {given!r}",
         code="getter_argument",
         fix=f"pass {argument}={example}, say",
     )
 
 
-def check_where(getter: "Getter") -> None:
+def check_where(getter: Any) -> None:
     """Raise `GetterError` unless `where` is a regular expression, a function or None."""
     where: Any = getter.where
     if where is None or callable(where) or isinstance(where, re.Pattern):
@@ -38,7 +34,7 @@ def check_where(getter: "Getter") -> None:
         raise wrong(getter, "where", f"{wanted} ({problem})", where, example) from None
 
 
-def check_whole(getter: "Getter", argument: str, least: int | None = None) -> None:
+def check_whole(getter: Any, argument: str, least: int | None = None) -> None:
     """Raise `GetterError` unless an argument is a whole number, of a least size."""
     value = getattr(getter, argument)
     if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
@@ -46,7 +42,7 @@ def check_whole(getter: "Getter", argument: str, least: int | None = None) -> No
         raise wrong(getter, argument, wanted, value, str(least or -1))
 
 
-def check_flag(getter: "Getter", argument: str) -> None:
+def check_flag(getter: Any, argument: str) -> None:
     """Raise `GetterError` unless an argument is True or False: it decides what is traced."""
     value = getattr(getter, argument)
     if not isinstance(value, bool):
@@ -54,7 +50,7 @@ def check_flag(getter: "Getter", argument: str) -> None:
         raise wrong(getter, argument, wanted, type(value).__name__, "True")
 
 
-def check_number(getter: "Getter", argument: str, wanted: str, example: str, most: float = math.inf) -> None:
+def check_number(getter: Any, argument: str, wanted: str, example: str, most: float = math.inf) -> None:
     """Raise `GetterError` unless an argument is a number, from 0 to a largest one where there is one."""
     value = getattr(getter, argument)
     number = not isinstance(value, bool) and isinstance(value, int | float | np.integer | np.floating)
@@ -62,14 +58,14 @@ def check_number(getter: "Getter", argument: str, wanted: str, example: str, mos
         raise wrong(getter, argument, wanted, value, example)
 
 
-def check_name(getter: "Getter", argument: str) -> None:
+def check_name(getter: Any, argument: str) -> None:
     """Raise `GetterError` unless an argument is a string that is not empty."""
     value = getattr(getter, argument)
     if not isinstance(value, str) or not value:
         raise wrong(getter, argument, "a name", value, '"mine"')
 
 
-def check_factor(getter: "Getter", argument: str) -> None:
+def check_factor(getter: Any, argument: str) -> None:
     """Raise `GetterError` unless an argument is a number, an array of such, or a function."""
     value = getattr(getter, argument)
     if callable(value) or isinstance(value, jax.Array):

@@ -1,8 +1,9 @@
 """Asking: the requests that a getter makes in the place of one, and how to make them once more."""
 
 import contextlib
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -32,6 +33,28 @@ class State(NamedTuple):
         """Give it a new value, in its own dtype."""
         new = jax.lax.stop_gradient(value).astype(self.value.dtype)
         js.set_variable(full_name=self.name, value=new)
+
+
+class Start:
+    """A function of another variable's initial value: one program for all weights that are alike.
+
+    Args:
+        function: One of a module, so that specs can be pickled; takes the value.
+        **options: Its other arguments, by keyword.
+    """
+
+    def __init__(self, function: Callable[..., jax.Array], **options: Hashable) -> None:
+        self.function = function
+        self.options = options
+
+    def __call__(self, value: jax.Array) -> jax.Array:
+        """Return what the other variable begins with."""
+        return _jitted(self.function, tuple(self.options))(value, **self.options)
+
+
+@functools.cache
+def _jitted(function: Callable[..., jax.Array], options: tuple[str, ...]) -> Callable[..., jax.Array]:
+    return jax.jit(function, static_argnames=options)
 
 
 class Asked:

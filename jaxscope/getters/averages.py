@@ -2,13 +2,12 @@
 
 # ruff: noqa: N801 - getters are called as functions are
 import dataclasses
-import functools
 from typing import Any
 
 import jax
 
 from jaxscope.getters.arguments import check_flag, check_name, check_number
-from jaxscope.getters.asking import Asked
+from jaxscope.getters.asking import Asked, Start
 from jaxscope.getters.getter import Getter
 from jaxscope.getters.requests import Request
 from jaxscope.getters.weights import wide_dtype
@@ -23,7 +22,8 @@ class ema(Getter):
     With `training` the model gets the variables themselves, and each average goes a share of `1 - decay` of
     its way to the variable, once in each call of `net.apply_with_state`; the variable is what it is before
     the step of the optimizer. Without `training` the model gets the averages. It is for trainable variables
-    of a floating dtype, and for those that getters in front of it ask for in their place.
+    of a floating dtype, and for those that getters in front of it ask for in their place. A loss is on the
+    variable itself.
 
     Args:
         decay: The share of an average that stays in a step, from 0 to 1.
@@ -77,7 +77,7 @@ class ema(Getter):
             self.name,
             value.shape,
             wide,
-            asked.start(functools.partial(_as, dtype=wide), value.shape),
+            asked.start(Start(_as, dtype=wide), value.shape),
             axes=range(value.ndim),
         )
         if not self.training:
@@ -88,6 +88,5 @@ class ema(Getter):
         return value
 
 
-@functools.partial(jax.jit, static_argnames="dtype")
 def _as(value: jax.Array, dtype: Any) -> jax.Array:
     return value.astype(dtype)

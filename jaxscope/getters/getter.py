@@ -77,9 +77,9 @@ class Getter:
     # --- what it remembers ---------------------------------------------------------------------
 
     @property
-    def notes(self) -> Notes:
+    def notes(self) -> Notes[Asked]:
         """What it remembers of this pass."""
-        return js.per_pass(("jaxscope.getters", self), lambda: Notes(repr(self), self.where))
+        return js.per_pass(("jaxscope.getters", self), lambda: Notes[Asked](repr(self), self.where))
 
     def _chosen(
         self, getter: Callable[..., Any], request: Request, given: dict[str, Any]

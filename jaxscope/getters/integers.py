@@ -2,7 +2,6 @@
 
 # ruff: noqa: N801 - getters are called as functions are
 import dataclasses
-import functools
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 
 import jaxscope as js
 from jaxscope.getters.arguments import wrong
-from jaxscope.getters.asking import Asked
+from jaxscope.getters.asking import Asked, Start
 from jaxscope.getters.getter import Getter, Loss
 from jaxscope.getters.requests import Request
 from jaxscope.getters.weights import no_axis, wide_dtype
@@ -79,7 +78,7 @@ class int8(Getter):
             "int8",
             shape,
             jnp.int8,
-            asked.start(functools.partial(_integers, axes=self.axis), shape),
+            asked.start(Start(_integers, axes=self.axis), shape),
             axes=range(0 if shape is None else len(shape)),
         )
         numbers = stored.value
@@ -93,7 +92,7 @@ class int8(Getter):
             "scale",
             tuple(numbers.shape[axis] for axis in axes),
             jnp.float32,
-            asked.start(functools.partial(_scales, axes=self.axis), shape),
+            asked.start(Start(_scales, axes=self.axis), shape),
             axes=axes,
             regularizer=Loss.of(asked, self, "scale"),
         )
@@ -123,7 +122,6 @@ def _broadcast(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[int]:
     return [size if at in axes else 1 for at, size in enumerate(shape)]
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def _scales(weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Return the scale of each output."""
     kept = _positive(axes, weight.ndim)
@@ -131,7 +129,6 @@ def _scales(weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return jnp.max(jnp.abs(weight.astype(jnp.float32)), others, initial=0.0) / _MOST
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def _integers(weight: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Return a weight over its scales, rounded."""
     kept = _positive(axes, weight.ndim)

@@ -91,7 +91,7 @@ class scale(Getter):
         request = asked.request
         no_constraint(self, request)
         loss = asked.regularizer
-        if loss is not None:
+        if loss is not None and loss is not js.no_regularizer:
             loss = _OfScaled(loss, self, request)
         return self.combine(request, asked.base(regularizer=loss))
 

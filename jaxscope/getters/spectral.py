@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxscope.getters.arguments import check_flag
-from jaxscope.getters.asking import Asked
+from jaxscope.getters.asking import Asked, Start
 from jaxscope.getters.getter import Getter, Loss
 from jaxscope.getters.requests import Request
 from jaxscope.getters.weights import no_constraint, wide_dtype
@@ -75,7 +75,7 @@ class spectral_norm(Getter):
             "u",
             (w.shape[last],),
             wide_dtype(request.dtype),
-            asked.start(_first, w.shape),
+            asked.start(Start(_first), w.shape),
             axes=(last,),
             regularizer=Loss.of(asked, self, "u"),
         )
@@ -112,7 +112,6 @@ def _step(matrix: jax.Array, u: jax.Array) -> jax.Array:
     return new
 
 
-@jax.jit
 def _first(weight: jax.Array) -> jax.Array:
     """Return the vector that belongs to the initial value of a weight."""
     matrix = _matrix(weight)

@@ -2,7 +2,6 @@
 
 # ruff: noqa: N801 - getters are called as functions are
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 
 import jaxscope as js
 from jaxscope.getters.arguments import check_whole
-from jaxscope.getters.asking import Asked
+from jaxscope.getters.asking import Asked, Start
 from jaxscope.getters.getter import Getter, Loss
 from jaxscope.getters.requests import Request
 from jaxscope.getters.where import Where
@@ -67,7 +66,7 @@ class weight_norm(Getter):
             "g",
             (v.shape[axis],),
             request.dtype,
-            asked.start(functools.partial(first_lengths, axis=axis), v.shape),
+            asked.start(Start(lengths, axis=axis), v.shape),
             axes=(axis,),
             regularizer=Loss.of(asked, self, "g"),
         )
@@ -80,12 +79,6 @@ class weight_norm(Getter):
         length = lengths(v.astype(wide), axis)
         factor = g.astype(wide) / jnp.where(length == 0, jnp.ones_like(length), length)
         return (v.astype(wide) * along(factor, axis, v.ndim)).astype(v.dtype)
-
-
-@functools.partial(jax.jit, static_argnames="axis")
-def first_lengths(value: jax.Array, axis: int) -> jax.Array:
-    """Return the lengths that a weight begins with."""
-    return lengths(value, axis)
 
 
 def lengths(value: jax.Array, axis: int) -> jax.Array:

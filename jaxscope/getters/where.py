@@ -2,21 +2,20 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
 import jaxscope as js
 from jaxscope.getters.requests import Request
 
-if TYPE_CHECKING:
-    from jaxscope.getters.asking import Asked
-
 #: A regular expression that full names match at their start, a predicate of a request; None: the default.
 Where = str | re.Pattern[str] | Callable[[Request], Any] | None
+
+T = TypeVar("T")
 
 _SHOWN = 10  # names in an error
 
 
-class Notes:
+class Notes(Generic[T]):
     """What one getter remembers of a pass.
 
     Attributes:
@@ -30,7 +29,7 @@ class Notes:
         self._matched = False
         self._seen: dict[str, str] = {}  # names that did not match: why
         self.chosen: dict[str, bool] = {}
-        self.asked: dict[str, Asked] = {}
+        self.asked: dict[str, T] = {}
 
     def choose(self, request: Request, unfit: str, *, default: bool) -> bool:
         """Tell whether the getter is for a variable.
