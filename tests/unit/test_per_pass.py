@@ -37,7 +37,7 @@ def test_one_object_for_each_key():
         return js.per_pass("a", make) is one, js.per_pass(("b", 1), make) is one
 
     net.spec(1.0)
-    assert len(made) % 2 == 0  # for two keys, in each pass of the call
+    assert len(made) >= 2  # one that starts again may have made but the first
     assert len({id(one) for one in made}) == len(made)
     same, other = jax.jit(net.apply)({"w": jnp.ones([])}, 1.0)
     assert (bool(same), bool(other)) == (True, False)
