@@ -1,4 +1,4 @@
-"""Files of variables: how long saving and loading take, and the caller waits, and how much memory they need."""
+"""Files of variables: how long saving and loading take, and the caller waits, and the memory they need."""
 
 import importlib.util
 import os

@@ -43,7 +43,9 @@ def flat(
     if key is not None:
         given.append((KEY, key))
     arrays: dict[str, Any] = {}
-    problems = [f"{name!r} is no name for a variable in a file" for name in made if not _may_be_called(name)]
+    problems = _wrong_along(step, key) + [
+        f"{name!r} is no name for a variable in a file" for name in made if not _may_be_called(name)
+    ]
     for name, value in given:
         if name in arrays:
             problems.append(f"{name!r} is there twice")
@@ -58,6 +60,17 @@ def flat(
     if problems:
         raise unsupported(problems)
     return arrays, facts
+
+
+def _wrong_along(step: Any, key: Any) -> list[str]:
+    """Return what is wrong with a step or a key."""
+    problems: list[str] = []
+    whole = isinstance(step, int) or jnp.issubdtype(getattr(step, "dtype", None) or "O", jnp.integer)
+    if step is not None and not (whole and np.ndim(step) == 0):
+        problems.append(f"step is no integer: {step!r}"[:200])
+    if key is not None and not (hasattr(key, "dtype") and (is_key(key) or key.dtype == np.uint32)):
+        problems.append(f"key is no key of JAX's but {type(key).__name__}")
+    return problems
 
 
 def unsupported(problems: list[str]) -> CheckpointError:

@@ -26,6 +26,8 @@ from jaxscope.errors import CheckpointError
 ITEM = "arrays"
 OURS = "jaxscope"
 _EMPTY = "empty:"
+_DONE = "_CHECKPOINT_METADATA"  # the file that is written last
+_BESIDE = (_DONE, "commit_success.txt")
 _TREE = "_METADATA"  # the file that a folder with a tree of orbax's has
 
 
@@ -69,6 +71,42 @@ def _of_all(value: Any) -> Any:
     if jax.process_count() > 1 and isinstance(value, jax.Array) and value.is_fully_addressable:
         return np.asarray(value)
     return value
+
+
+def check_free(path: str) -> None:
+    """Raise an error if a folder would take the place of one that has something else in it than a checkpoint.
+
+    Raises:
+        CheckpointError: It has (code `unknown_format`).
+    """
+    inside = os.listdir(path) if os.path.isdir(path) else []
+    if inside and not (_DONE in inside and all(name == ITEM or name in _BESIDE for name in inside)):
+        raise CheckpointError(
+            "there is a folder already, and it is not just a checkpoint of ours",
+            code="unknown_format",
+            file=path,
+            inside=", ".join(sorted(inside)[:5]),
+            fix="save under another name: the folder would have been replaced",
+        )
+
+
+def check_steps(path: str) -> None:
+    """Raise an error if a folder has others, called by numbers, that are no checkpoints.
+
+    Raises:
+        CheckpointError: It has (code `unknown_format`).
+    """
+    inside = os.listdir(path) if os.path.isdir(path) else []
+    numbers = [name for name in inside if name.isdigit() and os.path.isdir(os.path.join(path, name))]
+    others = [name for name in numbers if not os.path.isfile(os.path.join(path, name, _DONE))]
+    if others:
+        raise CheckpointError(
+            "the folder has others in it, called by numbers, that are no checkpoints",
+            code="unknown_format",
+            file=path,
+            inside=", ".join(sorted(others)[:5]),
+            fix="use a folder of its own: they would be deleted as old steps",
+        )
 
 
 def write(path: str, arrays: Mapping[str, Any], facts: Mapping[str, str]) -> None:
@@ -244,7 +282,7 @@ def _items(path: str) -> dict[str, str]:
 
 def _facts(path: str) -> dict[str, str]:
     try:
-        with open(os.path.join(path, "_CHECKPOINT_METADATA"), encoding="utf-8") as file:
+        with open(os.path.join(path, _DONE), encoding="utf-8") as file:
             facts = json.load(file)["custom_metadata"][OURS]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}  # a folder of others

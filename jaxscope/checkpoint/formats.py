@@ -59,13 +59,10 @@ def opened(path: str, *, mapped: bool) -> Stored:
 
 def unheld(path: str, dtypes: Mapping[str, np.dtype[Any]]) -> list[str]:
     """Return what a file of this ending cannot hold, one line for each name."""
-    form = FILES.get(ending(path))
-    return (
-        []
-        if form is None
-        else [
-            f"{name} is {dtype.name}, which {ending(path)} has not"
-            for name, dtype in dtypes.items()
-            if not form.holds(dtype)
-        ]
-    )
+    form = FILES.get(ending(path), npz)  # orbax has all types that NumPy's files have
+    there = ending(path) or "a folder"
+    return [
+        f"{name} is {dtype.name}, which {there} has not"
+        for name, dtype in dtypes.items()
+        if not form.holds(dtype)
+    ]

@@ -1,7 +1,8 @@
 """Loaded: a mapping of full names to arrays, each read when it is asked for."""
 
 import functools
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jaxscope.checkpoint.plans import Plan
 from jaxscope.checkpoint.reads import Read, fetched
 from jaxscope.checkpoint.report import Report
 from jaxscope.checkpoint.stored import Stored
+from jaxscope.errors import near
 
 
 class Loaded(Mapping[str, jax.Array]):
@@ -31,15 +33,15 @@ class Loaded(Mapping[str, jax.Array]):
 
     def __init__(self, stored: Stored, plan: Plan, key: jax.Array | None) -> None:
         self._stored, self._plan, self._key = stored, plan, key
-        self._values: dict[str, jax.Array] = {}
+        # Weakly, so that what a training has gone beyond does not stay in memory.
+        self._values: weakref.WeakValueDictionary[str, jax.Array] = weakref.WeakValueDictionary()
         self._names = [*plan.reads, *plan.drawn]
 
     def __getitem__(self, name: str) -> jax.Array:
-        if name not in self._values:
-            if name not in self:
-                raise KeyError(name)
-            self._read([name])
-        return self._values[name]
+        if name not in self:
+            close = near(str(name), self)
+            raise KeyError(f"no variable {name!r}" + (f"; near names: {close}" if close else ""))
+        return self._read([name])[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -56,14 +58,23 @@ class Loaded(Mapping[str, jax.Array]):
     def __repr__(self) -> str:
         return f"<Loaded {self._stored.path!r}: {len(self)} variables>"
 
-    def _read(self, names: list[str]) -> None:
-        reads = {name: self._plan.reads[name] for name in names if name in self._plan.reads}
-        self._values |= zip(reads, fetched(self._stored, list(reads.values())), strict=True)
-        drawn = [name for name in names if name in self._plan.drawn]
+    def _read(self, names: Iterable[str]) -> dict[str, jax.Array]:
+        """Return variables: those that are alive, the others read or drawn."""
+        alive = {name: value for name in names if (value := self._values.get(name)) is not None}
+        found = {name: value for name, value in alive.items() if not value.is_deleted()}
+        reads = {
+            name: read
+            for name in names
+            if name not in found and (read := self._plan.reads.get(name)) is not None
+        }
+        found |= zip(reads, fetched(self._stored, list(reads.values())), strict=True)
+        drawn = [self._plan.drawn[name] for name in names if name not in found]
         if drawn:
-            self._values |= self._drawn(js.VariableSpecs(self._plan.drawn[name] for name in drawn))
+            found |= self._drawn(js.VariableSpecs(drawn))
+        self._values.update(found)
+        return found
 
-    def _drawn(self, specs: js.VariableSpecs) -> js.Variables:
+    def _drawn(self, specs: js.VariableSpecs) -> Mapping[str, jax.Array]:
         assert self._key is not None
         if self._plan.mesh is not None:
             return specs.init(self._key, mesh=self._plan.mesh)
@@ -79,10 +90,9 @@ class Loaded(Mapping[str, jax.Array]):
     @property
     def variables(self) -> js.Variables:
         """All of them, as `Variables`, trainable as the specs say, or as they were when they were saved."""
-        self._read([name for name in self if name not in self._values])
-        return js.Variables({name: self._values[name] for name in self}, non_trainable=self._plan.frozen)
+        return js.Variables(self._read(self._names), non_trainable=self._plan.frozen)
 
-    @functools.cached_property
+    @property
     def opt_state(self) -> Any:
         """The optimizer state, of the structure of `load`'s `opt_state`; None without that."""
         if self._plan.opt_state is None:

@@ -56,6 +56,7 @@ def load(
 
     Raises:
         VariablesMismatchError: The file does not fit; one error lists all that is wrong.
+        InitializerError: What is missing cannot be drawn.
         CheckpointError: It is damaged (code `damaged`), or of no known format (code `unknown_format`).
         FileNotFoundError: There is none.
 

@@ -32,6 +32,8 @@ class Manager:
         every: `save` does nothing at steps that are no multiple of this, unless it is forced.
 
     Raises:
+        CheckpointError: A folder called by a number is no checkpoint, and would be deleted as one (code
+            `unknown_format`).
         ImportError: orbax is not installed: `pip install 'jaxscope[checkpoint]'`.
 
     Example:
@@ -49,6 +51,7 @@ class Manager:
             raise ValueError(f"keep and every must be 1 at least, not {keep} and {every}")
         ocp = folders.orbax()
         self._folder = os.path.abspath(os.fspath(folder))
+        folders.check_steps(self._folder)
         self._every = int(every)
         self._saving: Saving | None = None
         self._sweep()

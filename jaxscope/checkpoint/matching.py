@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import jaxscope as js
 
@@ -35,6 +36,8 @@ def renamed(names: Iterable[str], rename: Rename) -> tuple[dict[str, str], list[
                 break
         if new is None:
             continue
+        if not isinstance(cast(object, new), str):
+            raise TypeError(f"rename must give a name or None, not {type(new).__name__}, as for {name!r}")
         if new in found:
             problems.append(f"{found[new]} and {name} would both be {new}")
         found[new] = name

@@ -72,6 +72,7 @@ def planned(stored: Stored, specs: js.VariableSpecs | None, ways: Ways) -> Plan:
 
     Raises:
         VariablesMismatchError: The file does not fit; all that is wrong is listed.
+        InitializerError: What is missing cannot be drawn.
         CheckpointError: More would come out of the file than can be in it (code `damaged`).
     """
     problems = Problems()
@@ -159,6 +160,8 @@ def _matched(
     for new, struct in structs.items():
         problems.add("value", misfits(stored, used[new], new, struct.dtype))
     drawn = js.VariableSpecs(missing.values())
+    if drawn and ways.missing == "init":
+        jax.eval_shape(drawn.init, jax.random.key(0))  # whether they can be drawn, before anything is read
     everything = {**structs, **missing}
     places = Places(js.VariableSpecs(wanted.values()), ways.mesh, ways.shardings).of(everything, problems)
     reads = {

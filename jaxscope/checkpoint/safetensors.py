@@ -139,7 +139,11 @@ class Safetensors(OnHost):
 
     def view(self, name: str) -> np.ndarray[Any, Any]:
         shape, dtype, _ = self.entries[name]
-        count = self.entries[name].nbytes // dtype.itemsize
+        nbytes = self.entries[name].nbytes
+        count = nbytes // dtype.itemsize
+        # Reading beyond the end of a mapped file would kill the process.
+        if os.fstat(self._file).st_size < self._begin + self._offsets[name] + nbytes:
+            raise damaged(self.path, "it has become shorter since it was opened")
         if not count:
             return np.empty(shape, dtype)
         view = np.frombuffer(self._map, dtype, count, self._begin + self._offsets[name])

@@ -110,6 +110,8 @@ def save(
         raise contents.unsupported(problems)
     if not ending:
         folders.orbax()
+        path = os.path.realpath(path)
+        folders.check_free(path)
     path = os.path.abspath(path)  # a thread writes where this one is now
     if ending and not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(f"there is no folder {os.path.dirname(path)!r} to save into")

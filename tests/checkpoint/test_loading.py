@@ -1,5 +1,8 @@
 """Loading: strict unless told otherwise, one report or one error for all, and nothing read for nobody."""
 
+import gc
+import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +108,10 @@ def test_arguments(tmp_path: Path):
     for wrong in ({"missing": "init"}, {"specs": {"w": 1}}, {"mesh": 1}, {"shardings": 1}):
         with pytest.raises(TypeError):
             js.checkpoint.load(path, **wrong)
-    with pytest.raises(KeyError):
-        js.checkpoint.load(path)["v"]
+    with pytest.raises(KeyError, match="no variable 'ww'; near names: w"):
+        js.checkpoint.load(path)["ww"]
+    with pytest.raises(TypeError, match="rename must give a name or None, not int, as for 'w'"):
+        js.checkpoint.load(path, rename=lambda name: 1)
     assert repr(js.checkpoint.load(path)) == f"<Loaded {str(path)!r}: 1 variables>"
 
 
@@ -171,6 +176,14 @@ def test_what_is_missing_is_drawn_as_init_draws_it(tmp_path: Path, name: str):
     assert sorted(loaded.report.missing) == sorted(missing)
     same(loaded["gpt/scale"], VARIABLES["gpt/scale"])
     same(loaded.variables, VARIABLES)
+
+
+def test_what_is_missing_and_cannot_be_drawn(tmp_path: Path):
+    """It is found at once, not when it is read."""
+    net = js.transform(lambda x: (js.get_variable("w", [2]), js.get_variable("mean", initializer=x.mean())))
+    path = saved(tmp_path, w=jnp.ones(2))
+    with pytest.raises(js.errors.InitializerError, match="computed from the function's inputs"):
+        js.checkpoint.load(path, net.spec(X), missing="init", key=jax.random.key(0))
 
 
 def test_a_file_of_which_nothing_is_asked_for(tmp_path: Path):
@@ -300,11 +313,41 @@ def test_one_variable_alone(tmp_path: Path, name: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         loaded._stored, "fetch", lambda wanted: [asked.extend(o.name for o in wanted), fetch(wanted)][1]
     )
-    assert loaded["w3"][0] == 3
-    assert loaded["w3"][0] == 3
+    kept = loaded["w3"]
+    assert kept[0] == 3
+    assert loaded["w3"] is kept
     assert asked == ["w3"]
     assert len(loaded.variables) == 5
     assert asked == ["w3", "w0", "w1", "w2", "w4"]
+
+
+def test_nothing_is_kept(tmp_path: Path):
+    """What nobody has any longer, or has given away, is read again; so a training's first values do not stay."""
+    path = saved(tmp_path, w=jnp.arange(1000.0))
+    loaded = js.checkpoint.load(path)
+    value = loaded["w"]
+    taken = jax.jit(lambda x: x + 1, donate_argnums=0)(value)
+    assert taken[0] == 1
+    assert loaded["w"][-1] == 999
+    state = js.Variables({"w": jnp.ones(3)})
+    js.checkpoint.save(path, state, opt_state=state)
+    loaded = js.checkpoint.load(path, opt_state=state)
+    values = (loaded["w"], *loaded.variables.values(), loaded.opt_state["w"])
+    gone = [weakref.ref(value) for value in values]
+    del values
+    gc.collect()
+    assert [value() for value in gone] == [None] * 3
+
+
+def test_a_file_that_is_cut_while_it_is_open(tmp_path: Path):
+    """An error where it is still possible: the system kills who reads beyond the end of a mapped file."""
+    path = saved(tmp_path, "m.safetensors", w=np.ones(100_000, "float32"))
+    for mapped in (True, False):
+        js.checkpoint.save(path, {"w": np.ones(100_000, "float32")})
+        loaded = js.checkpoint.load(path, mapped=mapped)
+        os.truncate(path, 1000)
+        with pytest.raises(CheckpointError, match="it has become shorter since it was opened"):
+            loaded["w"]
 
 
 def test_apply_reads_what_it_needs(tmp_path: Path):

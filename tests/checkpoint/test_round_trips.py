@@ -1,7 +1,10 @@
 """What was saved comes back: all of it, bit by bit, whatever the format, and as it was at that moment."""
 
 import os
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +309,81 @@ def test_one_error_tells_all_that_cannot_be_saved(tmp_path: Path, name: str):
     with pytest.raises(js.errors.CheckpointError, match=r"w is traced: save outside jax\.jit"):
         jax.jit(lambda w: js.checkpoint.save(tmp_path / name, {"w": w}))(jnp.ones(3))
     assert js.checkpoint.load(tmp_path / name)["w"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_goes_along_is_looked_at(tmp_path: Path, name: str):
+    for wrong in ({"step": 1.5}, {"step": "7"}, {"step": jnp.ones(2)}, {"key": 3}, {"key": jnp.ones(2)}):
+        with pytest.raises(js.errors.CheckpointError, match=r"step is no integer|key is no key of JAX's"):
+            js.checkpoint.save(tmp_path / name, VARIABLES, **wrong)
+    with pytest.raises(js.errors.CheckpointError, match=r"opt_state\['a'\] is no array but str"):
+        js.checkpoint.save(tmp_path / name, VARIABLES, opt_state={"a": "adam"})
+    with pytest.raises(js.errors.CheckpointError, match=r"w is object, which .* has not"):
+        js.checkpoint.save(tmp_path / name, {"w": np.array([None])})
+    assert not (tmp_path / name).exists()
+    js.checkpoint.save(
+        tmp_path / name, VARIABLES, step=np.int64(2**40), opt_state={"a": 1, "b": None, "c": ()}
+    )
+    loaded = js.checkpoint.load(tmp_path / name, opt_state={"a": 0, "b": None, "c": ()})
+    assert loaded.step == 2**40
+    assert loaded.opt_state == {"a": 1, "b": None, "c": ()}
+
+
+def test_a_folder_of_other_things_stays(tmp_path: Path):
+    """A folder is replaced where it is a checkpoint of ours, and nothing else is in it."""
+    notes = tmp_path / "home" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    for path in (notes.parent, tmp_path):
+        with pytest.raises(js.errors.CheckpointError, match="it is not just a checkpoint of ours"):
+            js.checkpoint.save(path, VARIABLES)
+    js.checkpoint.save(tmp_path / "model", VARIABLES)
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    with pytest.raises(js.errors.CheckpointError, match="it is not just a checkpoint of ours"):
+        js.checkpoint.save(tmp_path / "model", VARIABLES)
+    (tmp_path / "2024").mkdir()
+    with pytest.raises(js.errors.CheckpointError, match="called by numbers, that are no checkpoints"):
+        js.checkpoint.Manager(tmp_path)
+    assert notes.read_text() == "mine"
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for step in (1, 2):
+        js.checkpoint.save(tmp_path / "link", VARIABLES, step=step)
+    assert (tmp_path / "link").is_symlink()
+    assert js.checkpoint.load(tmp_path / "real").step == 2
+
+
+ENDING = """
+import sys, numpy as np, jaxscope as js
+js.checkpoint.save(sys.argv[1], {"w": np.arange(3e6)}, wait=False)
+"""
+
+
+def test_a_process_that_ends_has_saved(tmp_path: Path):
+    subprocess.run(
+        [sys.executable, "-c", ENDING, tmp_path / "m.npz"], cwd=Path(__file__).parents[2], check=True
+    )
+    assert js.checkpoint.load(tmp_path / "m.npz")["w"][-1] == 3e6 - 1
+
+
+def test_many_threads_save(tmp_path: Path):
+    """Each file is whole."""
+    path = tmp_path / "m.npz"
+    js.checkpoint.save(path, {"w": np.ones(1)})
+
+    def work(at: int) -> None:
+        for step in range(5):
+            js.checkpoint.save(path, {"w": np.full(1000, at)}, step=step, wait=bool(step % 2))
+            value = js.checkpoint.load(path)["w"]
+            assert (value == value[0]).all()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    js.checkpoint.save(path, {"w": np.ones(1)}).wait()
+    assert os.listdir(tmp_path) == ["m.npz"]
 
 
 def test_paths(tmp_path: Path):
