@@ -2,8 +2,8 @@
 
 About two minutes on two CPU cores; nothing is downloaded. The embedding is tied to the output, the blocks are
 one scan that is computed again in the backward pass, weights are cast by a getter, and the sample is written
-with a cache. On several devices each has its share of a batch. Ctrl-C leaves a checkpoint, from which --resume
-goes on.
+with a cache. On several devices each has its share of a batch. Ctrl-C leaves a checkpoint, from which
+--resume goes on.
 
     python examples/char_gpt.py --steps 600 --out char_gpt.png
 """
@@ -15,7 +15,7 @@ import sysconfig
 import time
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -176,7 +176,7 @@ def train(
     optimizer: optax.GradientTransformation,
     first: int = 0,
 ) -> tuple[State, Curves, int]:
-    """Train from step `first` on; return the state, the curves, and how many steps are done: Ctrl-C ends it."""
+    """Train from step `first` on; return the state, the curves, and the steps done: Ctrl-C ends it."""
     mesh = jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
     split = NamedSharding(mesh, PartitionSpec("data"))
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
@@ -188,8 +188,8 @@ def train(
         noise = jax.random.fold_in(key, number)
         value, gradient = jax.value_and_grad(loss.apply)(state.variables, text, size, noise, options.dtype)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.variables)
-        variables = optax.apply_updates(state.variables, updates)
-        average = optax.incremental_update(variables, state.average, 1 - AVERAGED)
+        variables = jax.tree.map(jnp.add, state.variables, updates)
+        average: Any = optax.incremental_update(variables, state.average, 1 - AVERAGED)
         return State(variables, average, optimizer_state), value
 
     measure = jax.jit(lambda variables, text: loss.apply(variables, text, size, None, options.dtype))
@@ -301,12 +301,12 @@ def main() -> int:
     specs = loss.spec(jnp.zeros([1, size.context + 1], jnp.int32), size)
     print(specs.tabulate())
     variables = specs.init(jax.random.key(options.seed)).stack("layer_{}")
-    state, first = State(variables, variables, optimizer.init(variables)), 0
+    first, state = 0, State(variables, variables, optimizer.init(variables))
     if options.resume:
         like = jax.eval_shape(lambda: (state.average, state.optimizer))
         loaded = js.checkpoint.load(options.checkpoint, specs.stack("layer_{}"), opt_state=like)
         average, optimizer_state = loaded.opt_state
-        state, first = State(loaded.variables, average, optimizer_state), int(loaded.step)
+        state, first = State(loaded.variables, average, optimizer_state), int(loaded.step or 0)
     # Copies, since a step gives its input's memory to its output.
     state = jax.tree.map(jnp.copy, state)
     state, curves, done = train(state, texts, options, size, optimizer, first)

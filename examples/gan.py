@@ -1,9 +1,9 @@
 """Learn to draw handwritten digits: a generator and a discriminator, two functions over one tree of weights.
 
-The discriminator reads real and drawn digits with the same weights, by reuse; a getter keeps its layers' largest
-singular value at 1; each player has an optimizer of its own. About a minute on two CPU cores and no download: the
-images come with scikit-learn. On several devices each has its share of a batch. Ctrl-C leaves a checkpoint, from
-which --resume goes on.
+The discriminator reads real and drawn digits with the same weights, by reuse; a getter keeps the largest
+singular value of each layer at 1; each player has an optimizer of its own. About a minute on two CPU cores
+and no download: the images come with scikit-learn. On several devices each has its share of a batch. Ctrl-C
+leaves a checkpoint, from which --resume goes on.
 
     python examples/gan.py --steps 1500 --out gan.png
 """
@@ -14,7 +14,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,11 +59,11 @@ def judge(images: jax.Array, digits: jax.Array, *, training: bool) -> jax.Array:
 
 
 class Batch(NamedTuple):
-    """Real images (batch, 8, 8, 1), their digits (batch,), and the numbers (batch, NOISE) of as many drawn."""
+    """Real images (batch, 8, 8, 1), their digits (batch,), and the numbers (batch, NOISE) to draw as many."""
 
-    images: jax.Array
-    digits: jax.Array
-    noise: jax.Array
+    images: Any
+    digits: Any
+    noise: Any
 
 
 @js.transform
@@ -113,14 +113,16 @@ def step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
     for name, optimizer in optimizers().items():
         mine = variables.trainable.select(f"{name}/")
 
-        def loss(mine: js.Variables, name: str = name) -> tuple[jax.Array, js.Variables]:
-            found, state = losses.apply_with_state(variables | mine, batch)
+        def loss(
+            mine: js.Variables, all_others: js.Variables = variables, name: str = name
+        ) -> tuple[jax.Array, js.Variables]:
+            found, state = losses.apply_with_state(all_others | mine, batch)
             return found[name], state
 
         (values[name], norms), gradient = jax.value_and_grad(loss, has_aux=True)(mine)
         updates, following[name] = optimizer.update(gradient, state.optimizers[name])
-        variables |= norms | optax.apply_updates(mine, updates)
-    average = optax.incremental_update(variables.select("generator/"), state.average, 0.01)
+        variables |= norms | jax.tree.map(jnp.add, mine, updates)
+    average: Any = optax.incremental_update(variables.select("generator/"), state.average, 0.01)
     return State(variables, average, following), values
 
 
@@ -140,7 +142,7 @@ def batch_of(images: np.ndarray, digits: np.ndarray, batch: int, seed: tuple[int
 def train(
     state: State, data: tuple[np.ndarray, np.ndarray], options: argparse.Namespace, first: int
 ) -> tuple[State, dict[str, list[float]], int]:
-    """Train from step `first` on; return the state, the curves, and how many steps are done: Ctrl-C ends it."""
+    """Train from step `first` on; return the state, the curves, and the steps done: Ctrl-C ends it."""
     mesh = jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
     split = NamedSharding(mesh, PartitionSpec("data"))
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
@@ -224,13 +226,13 @@ def main() -> int:
     if options.resume:
         like = jax.eval_shape(lambda: (state.average, state.optimizers))
         loaded = js.checkpoint.load(options.checkpoint, losses.spec(sample), opt_state=like)
-        state, first = State(loaded.variables, *loaded.opt_state), int(loaded.step)
+        state, first = State(loaded.variables, *loaded.opt_state), int(loaded.step or 0)
     # Copies, since a step gives its input's memory to its output.
     state, curves, done = train(jax.tree.map(jnp.copy, state), data, options, first)
     js.checkpoint.save(
         options.checkpoint, state.variables, opt_state=(state.average, state.optimizers), step=done
     )
-    digits = np.repeat(np.arange(10, dtype=np.int32), 10)
+    digits = jnp.repeat(jnp.arange(10), 10)
     images = drawing.apply(state.average, jax.random.normal(key, [100, NOISE]), digits)
     save(draw(curves, first, np.asarray(images)), options.out)
     print(f"{done} of {options.steps} steps, picture in {options.out}, checkpoint {options.checkpoint}")

@@ -11,6 +11,7 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from pydoc_data import topics
 
 import char_gpt
 import jax
@@ -18,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from matplotlib.figure import Figure
-from pydoc_data import topics
 from rich.progress import Progress
 
 import jaxscope as js
@@ -57,10 +57,13 @@ def train(
         trained: js.Variables, state: optax.OptState, text: jax.Array, number: jax.Array
     ) -> tuple[js.Variables, optax.OptState, jax.Array]:
         noise = jax.random.fold_in(key, number)
-        ask = lambda trained: adapted.apply(frozen | trained, text, size, noise, options.rank)
-        value, gradient = jax.value_and_grad(ask)(trained)
+
+        def loss(trained: js.Variables) -> jax.Array:
+            return adapted.apply(frozen | trained, text, size, noise, options.rank)
+
+        value, gradient = jax.value_and_grad(loss)(trained)
         updates, state = optimizer.update(gradient, state)
-        return optax.apply_updates(trained, updates), state, value
+        return jax.tree.map(jnp.add, trained, updates), state, value
 
     losses: list[float] = []
     with Progress() as progress:

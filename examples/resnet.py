@@ -1,9 +1,9 @@
 """Read handwritten digits with four residual networks at once, and say how far their answers are apart.
 
-The network is a plain function with batch normalization; `js.ensemble` runs four of it side by side, with weights and
-averages of their own. They agree on digits, and much less on what is none. About a minute on two CPU cores and no
-download: the images come with scikit-learn. On several devices each has its share of a batch. Ctrl-C leaves a
-checkpoint, from which --resume goes on.
+The network is a plain function with batch normalization; `js.ensemble` runs four of it side by side, with
+weights and averages of their own. They agree on digits, and much less on what is none. About a minute on two
+CPU cores and no download: the images come with scikit-learn. On several devices each has its share of a
+batch. Ctrl-C leaves a checkpoint, from which --resume goes on.
 
     python examples/resnet.py --epochs 12 --out resnet.png
 """
@@ -124,7 +124,7 @@ def train(
         weights = state.variables.trainable
         (value, averages), gradient = jax.value_and_grad(loss, has_aux=True)(weights)
         updates, following = optimizer.update(gradient, state.optimizer, weights)
-        return State(averages | optax.apply_updates(weights, updates), following), value / MEMBERS
+        return State(averages | jax.tree.map(jnp.add, weights, updates), following), value / MEMBERS
 
     curves: dict[str, list[float]] = {"training loss": [], "test accuracy": []}
     done = first
@@ -140,7 +140,7 @@ def train(
                     losses.append(float(value))
                     progress.advance(bar)
                 speed = steps * options.batch / (time.perf_counter() - begin)
-                means, _ = answers(state.variables, held.images)
+                means, _ = answers(state.variables, jnp.asarray(held.images))
                 curves["training loss"].append(float(np.mean(losses)))
                 curves["test accuracy"].append(float(np.mean(means.argmax(-1) == held.digits)))
                 done = epoch + 1
@@ -209,7 +209,7 @@ def main() -> int:
     """Train, save, and draw what the members say."""
     options = parse()
     known, held = data = load()
-    specs = logits.spec(known.images[:1])
+    specs = logits.spec(jnp.asarray(known.images[:1]))
     print(f"{MEMBERS} members of {specs.num_params // MEMBERS:,} weights and averages each")
     optimizer = optax.adamw(
         optax.cosine_decay_schedule(4e-3, options.epochs * (len(known.digits) // options.batch)),
@@ -220,11 +220,11 @@ def main() -> int:
     if options.resume:
         like = jax.eval_shape(lambda: state.optimizer)
         loaded = js.checkpoint.load(options.checkpoint, specs.stack("member_{}"), opt_state=like)
-        state, first = State(loaded.variables, loaded.opt_state), int(loaded.step)
+        state, first = State(loaded.variables, loaded.opt_state), int(loaded.step or 0)
     # Copies, since a step gives its input's memory to its output.
     state, curves, done = train(jax.tree.map(jnp.copy, state), data, options, optimizer, first)
     js.checkpoint.save(options.checkpoint, state.variables, opt_state=state.optimizer, step=done)
-    means, _ = answers(state.variables, held.images)
+    means, _ = answers(state.variables, jnp.asarray(held.images))
     right = int(np.sum(np.asarray(means.argmax(-1)) == held.digits))
     save(draw(curves, first, state.variables, held), options.out)
     print(
