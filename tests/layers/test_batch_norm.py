@@ -51,6 +51,39 @@ def test_scan_layers_collects():
     assert [update.shape for update in updates] == [(3, 4), (3, 4)]
 
 
+def half_of(x):
+    with js.random_keys(KEY):
+        return TRAIN(layers.dropout(x, training=True))
+
+
+@pytest.mark.parametrize("block", [TRAIN, half_of])
+@pytest.mark.parametrize("times", [1, 3])
+def test_remat(block, times):
+    """Inside `js.remat`, scanned or alone, steps, values and gradients are those without it."""
+
+    def total(net, weights, state, x):
+        y, state = net.apply_with_state(weights | state, x)
+        return jnp.sum(jnp.sin(y)), state
+
+    def of(wrapped):
+        def net(x):
+            return js.scan_layers(wrapped, times)(x) if times > 1 else wrapped(x)
+
+        return js.transform(net)
+
+    variables = of(block).init(KEY, X)
+    results = [
+        jax.jit(jax.grad(functools.partial(total, of(one)), (0, 2), has_aux=True))(
+            variables.trainable, variables.non_trainable, X
+        )
+        for one in (js.remat(block), block)
+    ]
+    (grads, state), (expected, expected_state) = results
+    same(grads, expected, atol=1e-5)
+    same(dict(state), dict(expected_state))
+    assert not any(np.array_equal(state[name], variables[name]) for name in state)
+
+
 def test_ensemble():
     """Inside `ensemble` each member takes its own step, as the members do one by one."""
     net = js.transform(js.ensemble(TRAIN, 3, in_axes=0))

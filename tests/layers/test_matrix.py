@@ -120,6 +120,7 @@ TRANSFORMS = {
     "lax.cond": (lambda block: lambda x: jax.lax.cond(x.size > 0, block, lambda x: x, x), plain, False),
     "lax.scan": (lambda block: in_both(in_scan(block)), reused, False),
     "js.jit": (lambda block: twice(js.jit(block)), twice, False),
+    "js.remat": (js.remat, plain, True),
     "js.scan_layers": (lambda block: js.scan_layers(block, 2), twice, True),
     "js.ensemble": (lambda block: js.ensemble(block, 2, in_axes=None), members, False),
 }
