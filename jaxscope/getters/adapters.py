@@ -15,7 +15,7 @@ from jaxscope.getters.weights import no_constraint, wide_dtype
 from jaxscope.getters.where import Where
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class lora(Getter):
     """Return a getter that freezes weights and adds a trained product of low rank.
 

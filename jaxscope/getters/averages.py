@@ -14,7 +14,7 @@ from jaxscope.getters.weights import wide_dtype
 from jaxscope.getters.where import Where
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ema(Getter):
     """Return a getter that keeps a moving average of each trained variable, and gives it in evaluation.
 

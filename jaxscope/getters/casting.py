@@ -14,7 +14,7 @@ from jaxscope.getters.requests import Request, as_dtype, constant, is_constant, 
 from jaxscope.getters.where import Where
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class cast(Getter):
     """Return a getter that stores variables in one dtype, whatever is asked for, and gives them in another.
 

@@ -158,8 +158,9 @@ _REASONS = {
 
 def _cannot(wrong: Mapping[str, list[str]]) -> js.errors.GetterError:
     facts = {kind: "\n".join(rows) for kind, rows in wrong.items() if rows}
+    count = sum(map(len, wrong.values()))
     return js.errors.GetterError(
-        f"{sum(map(len, wrong.values()))} variables cannot be folded",
+        f"{count} variable{'' if count == 1 else 's'} cannot be folded",
         code="cannot_fold",
         **facts,
         fix="\n".join(_REASONS[kind] for kind in facts),

@@ -111,6 +111,14 @@ class Getter:
 
     # --- a value ---------------------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        given = (
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in dataclasses.fields(cast(Any, self))
+            if _hashable(getattr(self, field.name)) != _hashable(field.default)
+        )
+        return f"{type(self).__name__}({', '.join(given)})"
+
     def _fields(self) -> tuple[Hashable, ...]:
         values = (getattr(self, field.name) for field in dataclasses.fields(cast(Any, self)))
         return tuple(_hashable(value) for value in values)

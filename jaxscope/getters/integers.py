@@ -20,7 +20,7 @@ from jaxscope.getters.where import Where
 _MOST = 127
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class int8(Getter):
     """Return a getter that stores weights as integers of 8 bits, times a scale for each output.
 
@@ -62,13 +62,16 @@ class int8(Getter):
     def __post_init__(self) -> None:
         super().__post_init__()
         try:
-            axes = tuple(self.axis) if isinstance(self.axis, Iterable) else (self.axis,)
-            object.__setattr__(self, "axis", tuple(operator.index(axis) for axis in axes))
+            self._axes()
         except TypeError:
             raise wrong(self, "axis", "a whole number, or several", self.axis, "-1") from None
 
+    def _axes(self) -> tuple[int, ...]:
+        axes = self.axis if isinstance(self.axis, Iterable) else (self.axis,)
+        return tuple(operator.index(axis) for axis in axes)
+
     def unfit(self, request: Request) -> str:
-        wrong = (no_axis(request, axis) for axis in self.axis)
+        wrong = (no_axis(request, axis) for axis in self._axes())
         return request.unfit_as_weight() or next(filter(None, wrong), "")
 
     def get(self, asked: Asked) -> jax.Array:
@@ -78,7 +81,7 @@ class int8(Getter):
             "int8",
             shape,
             jnp.int8,
-            asked.start(Start(_integers, axes=self.axis), shape),
+            asked.start(Start(_integers, axes=self._axes()), shape),
             axes=range(0 if shape is None else len(shape)),
         )
         numbers = stored.value
@@ -87,12 +90,12 @@ class int8(Getter):
                 f"variable {stored.name!r} holds integers of 8 bits, and is given as {numbers.dtype}",
                 fix="js.getters.unfold makes such variables of those of the plain model",
             )
-        axes = _positive(self.axis, numbers.ndim)
+        axes = _positive(self._axes(), numbers.ndim)
         scales = asked.state(
             "scale",
             tuple(numbers.shape[axis] for axis in axes),
             jnp.float32,
-            asked.start(Start(_scales, axes=self.axis), shape),
+            asked.start(Start(_scales, axes=self._axes()), shape),
             axes=axes,
             regularizer=Loss.of(asked, self, "scale"),
         )
@@ -107,7 +110,7 @@ class int8(Getter):
 
     def combine(self, request: Request, *values: jax.Array) -> jax.Array:
         numbers, scales = values
-        axes = _positive(self.axis, numbers.ndim)
+        axes = _positive(self._axes(), numbers.ndim)
         wide = wide_dtype(request.dtype)
         factor = scales.astype(wide).reshape(_broadcast(numbers.shape, axes))
         return (numbers.astype(wide) * factor).astype(request.dtype)

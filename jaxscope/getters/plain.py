@@ -17,7 +17,7 @@ from jaxscope.getters.weights import no_constraint
 from jaxscope.getters.where import Where
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class freeze(Getter):
     """Return a getter that makes trainable variables as others, and lets no gradient through to them.
 
@@ -49,7 +49,7 @@ class freeze(Getter):
         return asked.frozen()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class scale(Getter):
     """Return a getter that gives weights times a factor.
 

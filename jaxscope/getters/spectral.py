@@ -16,7 +16,7 @@ from jaxscope.getters.where import Where
 _FIRST = 15  # iterations by which u begins
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class spectral_norm(Getter):
     """Return a getter that divides weights by an estimate of their largest singular value.
 

@@ -15,7 +15,7 @@ from jaxscope.getters.requests import Request
 from jaxscope.getters.where import Where
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class weight_norm(Getter):
     """Return a getter that makes weights as `g * v / norm(v)`: a length for each output, and a direction.
 
