@@ -19,6 +19,7 @@ ROWS = (
     "blocks",
     "spec",
     "init",
+    "sharded_init",
     "dispatch",
     "containers",
     "optim",

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 
-def call(*args: str) -> dict[str, float]:
+def call(*args: str, module: str = "benchmarks.child") -> dict[str, float]:
     """Run a measurement in a fresh process and return its numbers."""
     # Bytecode is kept, as it is for users: where it may not be written, each import would compile the source.
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache()}
-    command = [sys.executable, "-m", "benchmarks.child", *args]
+    command = [sys.executable, "-m", module, *args]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        raise RuntimeError(f"benchmarks.child {' '.join(args)} failed:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"{module} {' '.join(args)} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -30,6 +30,7 @@ class Sizes:
     distinct: shapes.Shapes = shapes.Shapes()
     scan_depths: tuple[int, ...] = (12, 96)
     large: mlp.Mlp = mlp.Mlp(30, 2048)
+    sharded: transformer.Decoder = transformer.Decoder("a decoder of 203 M", 12, 1024, 16, 49152, 1024)
     leaves: tuple[int, ...] = (10, 100, 1000, 10_000)
     inner_depth: int = 24
     file_arrays: int = 100  # of each of three sizes
@@ -53,6 +54,7 @@ QUICK = Sizes(
     distinct=shapes.Shapes(3),
     scan_depths=(2,),
     large=mlp.Mlp(4, 128),
+    sharded=transformer.Decoder("a decoder, 1 x 16", 1, 16, 2, 32, 8),
     leaves=(4,),
     inner_depth=2,
     file_arrays=2,

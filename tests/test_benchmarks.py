@@ -38,6 +38,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         "First call of jax.jit(init), CPU (mostly XLA's compiler)",
         "Cold init of variables of different shapes, CPU",
         "Peak memory of a cold eager init",
+        "Sharded init of a decoder, 1 x 16 on 8 devices",
         "Dispatch of a compiled step: variables in and out",
         "Train step",
         "Files of variables: time",
