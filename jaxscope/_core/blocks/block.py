@@ -115,8 +115,8 @@ def placeholders(recipe: Recipe, sizes: Sequence[int | None] = (), length: int |
 
     Args:
         recipe: The block's.
-        sizes: The size of a leading axis of each array that it returns, or None for none; none for all if left
-            out.
+        sizes: The size of a leading axis of each array that it returns, or None for none. If they are left
+            out, none has one.
         length: Likewise, of all else.
     """
 
@@ -124,7 +124,7 @@ def placeholders(recipe: Recipe, sizes: Sequence[int | None] = (), length: int |
         leading = () if size is None else (size,)
         return placeholder((*leading, *aval.shape), aval.dtype, weak=aval.weak_type)
 
-    arrays, writes, added = recipe.types
+    arrays, writes, added, _ = recipe.types
     return Outcome(
         [stand_in(aval, size) for aval, size in zip(arrays, sizes or [None] * len(arrays), strict=True)],
         {name: stand_in(aval, length) for name, aval in writes.items()},

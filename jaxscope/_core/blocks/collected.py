@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,7 @@ def _stacked(run: Pass, column: Sequence[Added]) -> tuple[Any] | None:
     rows = [leaves]
     for item in rest:
         rows.append(jax.tree.leaves(item.value))
-        if jax.tree.structure(item.value) != tree:
+        if cast(Any, jax.tree.structure(item.value)) != tree:
             return None
     if not any(map(is_value, leaves)):
         return None

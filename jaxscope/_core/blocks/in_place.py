@@ -1,4 +1,4 @@
-"""In place: one call of a block, traced where it is made; what it leaves behind is taken out of its trace."""
+"""In place: a function is traced where it is called, and what it leaves behind is taken out of its trace."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,22 +21,24 @@ from jaxscope._core.requests.request import Request
 
 
 class HiddenTracerError(Exception):
-    """Something that is no array, and goes out of the block, holds a value that the block has computed."""
+    """Something that is no array, and goes out of the function, holds a value that it has computed."""
 
 
 class InPlace:
-    """One call of a block, whose trace is its own, and whose requests are those of the pass.
+    """One call of a function, whose trace is its own, and whose requests are those of the pass.
 
-    The block closes over its arguments, so that they are the very objects that they are outside, as are the
-    variables. What it sets, and adds to collections, come out as results of its program, and are put in
-    their places by `settle`.
+    The function closes over its arguments, so that they are the very objects that they are outside, as are
+    the variables. What it sets, and adds to collections, come out of its program beside its result; `settle`
+    puts them in their places.
 
     Args:
         run: The pass.
-        function: The block, without arguments.
+        function: Called once, without arguments.
 
     Attributes:
         inputs: All arrays that the program takes.
+        program: The program, from those to what it computes.
+        written: The full names of the variables that it sets.
 
     Raises:
         Exception: As the function; called as it is, it fails again.
@@ -49,6 +51,7 @@ class InPlace:
         self._result: Call
         self._added: list[_AddedHere] = []
         self._lost: list[Entry] = []
+        self._counts: Any = None
         start = len(run.books.added)
 
         def trace() -> list[Any]:
@@ -58,12 +61,14 @@ class InPlace:
             self._result = result.rest
             added = [_AddedHere(one) for one in run.books.added[start:] if run.traces.is_here(one.state)]
             self._added = [one for one in added if one.traced]
-            losses = {id(loss): loss for loss in holding.losses}
+            losses = {id(loss) for loss in holding.losses}
             self._lost = [
                 one
                 for one in holding.made
                 if one.loss is not None and id(one.loss[1]()) in losses and one.name not in holding.values
             ]  # the loss of what the function also sets is of another value by then
+            counts = [len(one.traced) for one in self._added]
+            self._counts = len(result.arrays), len(holding.values), counts, len(self._lost)
             _check([kept for one in (self._result.static, *(a.kept for a in self._added)) for kept in one])
             return [
                 *result.arrays,
@@ -78,37 +83,53 @@ class InPlace:
         for one in self._added:
             one.traced = []
         holding.losses.clear()
-        self._jaxpr = jaxpr = closed.jaxpr
+        jaxpr = closed.jaxpr
         self.inputs = closed.consts
+        self.written = set(holding.entries)
         # What is but handed through stays the object that it is.
         places = {id(var): at for at, var in enumerate(jaxpr.constvars)}
         self._through = [places.get(id(out)) for out in jaxpr.outvars]
+        outs = [out for out, at in zip(jaxpr.outvars, self._through, strict=True) if at is None]
+        debug_info = jaxpr.debug_info._replace(result_paths=None)
+        self.program = core.Jaxpr(jaxpr.constvars, [], outs, needed(jaxpr), jaxpr.effects, debug_info)
 
     def compute(self, inputs: list[Any]) -> list[Any]:
-        """Return the results, without those that are inputs."""
-        jaxpr = self._jaxpr
-        outs = [out for out, at in zip(jaxpr.outvars, self._through, strict=True) if at is None]
-        program = core.Jaxpr(jaxpr.constvars, [], outs, needed(jaxpr), jaxpr.effects, _unnamed(jaxpr))
-        found: list[Any] = core.jaxpr_as_fun(core.ClosedJaxpr(program, inputs))()
-        return found
+        """Return what the program computes of other inputs."""
+        computed: list[Any] = core.jaxpr_as_fun(core.ClosedJaxpr(self.program, inputs))()
+        return computed
 
-    def settle(self, computed: list[Any]) -> Any:
-        """Set what the block sets, finish what it has added to collections; return what it returns."""
-        run, border = self._run, self._holding
+    def parts(self, inputs: list[Any], computed: list[Any]) -> tuple[list[Any], list[Any]]:
+        """Return the arrays of the result, and all else that comes out, for `settle`."""
         following = iter(computed)
-        values = iter([next(following) if at is None else self.inputs[at] for at in self._through])
-        result = self._result.join([next(values) for kept in self._result.static if kept is None])[0]
-        for entry in border.entries.values():
-            border.outer.write(run, entry, next(values))
+        outs = [next(following) if at is None else inputs[at] for at in self._through]
+        cut = sum(kept is None for kept in self._result.static)
+        return outs[:cut], outs[cut:]
+
+    def result(self, arrays: list[Any]) -> Any:
+        """Return what the function returned, with such arrays in it."""
+        return self._result.join(arrays)[0]
+
+    def settle(self, rest: list[Any]) -> None:
+        """Set what the function sets, and finish what it has added to collections."""
+        run, values = self._run, iter(rest)
+        for entry in self._holding.entries.values():
+            self._holding.outer.write(run, entry, next(values))
         for one in self._added:
             one.finish(run, values)
         for entry in self._lost:
             collecting.keep_loss(run, entry, run.value_of(entry), next(values))
-        return result
+
+    def variable_of(self, value: Any) -> Entry | None:
+        """Return the entry of the variable that an input is, as it was read; None if it is another value."""
+        return self._holding.sources.get(id(value))
+
+    def is_like(self, other: "InPlace") -> bool:
+        """Tell whether as many things come out of another function, in the same order."""
+        return self._through == other._through and self._counts == other._counts
 
 
 class _AddedHere:
-    """A value that the block has added to a collection, of which it has computed some parts."""
+    """A value that was added to a collection, some parts of which were computed here."""
 
     def __init__(self, added: Added) -> None:
         self._added = added
@@ -117,19 +138,20 @@ class _AddedHere:
         self.kept = [None if isinstance(leaf, Tracer) else (leaf,) for leaf in leaves]
 
     def finish(self, run: Pass, values: Iterator[Any]) -> None:
-        """Put values into the places of what the block has computed."""
+        """Put values into the places of what was computed here."""
         leaves = [next(values) if kept is None else kept[0] for kept in self.kept]
         self._added.value = jax.tree.unflatten(self._tree, leaves)
         self._added.state = run.traces.here
 
 
 class Holding(Inner):
-    """Holds what a block sets, until its trace has ended; reads the rest in the trace around it.
+    """Holds what a function sets, until its trace has ended; reads the rest in the trace around it.
 
     Attributes:
-        values: What the block has set, by full name.
+        values: What the function has set, by full name.
         entries: Its variables.
-        made: The variables that the block has made.
+        sources: The variables that were read, by the address of the value.
+        made: The variables that the function has made.
         losses: What regularizers have returned for them.
     """
 
@@ -137,8 +159,10 @@ class Holding(Inner):
         super().__init__(outer)
         self.values: dict[str, Any] = {}
         self.entries: dict[str, Entry] = {}
+        self.sources: dict[int, Entry] = {}
         self.made: list[Entry] = []
         self.losses: list[Any] = []
+        self._read: list[Any] = []  # which keeps their addresses
         self._run = run
         self._outside = compat.traces()[0]
 
@@ -149,7 +173,7 @@ class Holding(Inner):
     def begin(self, run: Kind, entry: Entry) -> Any:
         self.made.append(entry)
         with self._run.traces.aside(self._outside):
-            return self.outer.begin(run, entry)
+            return self._from(entry, self.outer.begin(run, entry))
 
     def keeps(self, loss: Any) -> None:
         if self._run.traces.at_border:
@@ -159,7 +183,12 @@ class Holding(Inner):
         if entry.name in self.values:
             return self.values[entry.name]
         with self._run.traces.aside(self._outside):
-            return self.outer.read(run, entry)
+            return self._from(entry, self.outer.read(run, entry))
+
+    def _from(self, entry: Entry, value: Any) -> Any:
+        self._read.append(value)
+        self.sources[id(value)] = entry
+        return value
 
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._run.check_write(entry)
@@ -181,7 +210,3 @@ def _check(kept: list[Any]) -> None:
             look.see(one[0])
             if look.tracers:
                 raise HiddenTracerError
-
-
-def _unnamed(jaxpr: core.Jaxpr) -> Any:
-    return jaxpr.debug_info._replace(result_paths=None)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-import jax.numpy as jnp
-
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sites import here
@@ -12,10 +10,12 @@ from jaxscope._core.blocks.attempt import Attempt
 from jaxscope._core.blocks.block import Block
 from jaxscope._core.blocks.border import BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.collected import stack_added
+from jaxscope._core.blocks.columns import Column, Columns
 from jaxscope._core.blocks.group import Group
-from jaxscope._core.blocks.prepared import Prepared, Row
+from jaxscope._core.blocks.prepared import Prepared
 from jaxscope._core.blocks.recipe import Recipe
 from jaxscope._core.blocks.results import as_arrays
+from jaxscope._core.blocks.rows import Row, in_columns
 from jaxscope._core.model.variable_scope import variable_scope
 from jaxscope._core.passes.running import Pass
 from jaxscope.errors import InvalidNameError, InvalidShapeError
@@ -68,9 +68,11 @@ class Layers(Generic[P, R]):
             return self._one_by_one(run, recipe, shared)
         path = self._enter_all(run, recipe)
         values = {recipe.prefix + name: home[0].read(home[1]) for name, home in group.homes.items()}
+        keys = sorted(values)
+        columns = Columns([Column(None, values[key]) for key in keys])
         scopes = [run.scopes.current._prefix + self._scope(index) for index in range(self._length)]
         parts = [recipe.take(run, scope, shared) for scope in scopes] if recipe.takes_keys else []
-        return Prepared(recipe, self._length, values, {}, parts, path, group=group)
+        return Prepared(recipe, self._length, keys, columns, parts, path, group=group)
 
     def _record(self, run: Pass, what: str, call: Call) -> Recipe | None:
         """Return the block's recipe in the first layer, or None where only a loop is right.
@@ -142,10 +144,10 @@ class Layers(Generic[P, R]):
 
     def _one_by_one(self, run: Pass, recipe: Recipe, shared: list[Any]) -> Prepared | None:
         """Ask for the variables of each layer; None where one is refused, or is not like the others."""
-        outer = self._path(run)
+        outer, above = self._path(run), run.scopes.current._prefix
         rows: list[Row] = []
         path: list[str] = []
-        attempt = Attempt(run, recipe)
+        attempt = Attempt(run, recipe, apart=not run.around.border.listens)
         for index in range(self._length):
             with variable_scope(self._scope(index)) as scope:
                 answers = attempt.ask(shared)
@@ -153,22 +155,18 @@ class Layers(Generic[P, R]):
                     attempt.undo()
                     return None
                 root, paths = run.scopes.names.path, recipe.enter(run)
-                row = Row.of(run, scope._prefix, recipe, answers, attempt.reads, paths)
                 path = path or _of_all(recipe, paths, root, outer)
+                entries = {name: run.books.find(scope._prefix + name) for name in recipe.names}
+            row = Row(scope._prefix, answers, entries, attempt.reads, paths, attempt.block)
+            if row.block is not None and any(not name.startswith(row.prefix) for name in row.block.written):
+                row = row.answered()  # the next layer may ask for what a getter has set
             rows.append(row)
         if any(None in row.entries.values() for row in rows) or _depend(rows):
             attempt.undo()
             return None
-        stacked: dict[Any, Any] = {}
-        same: dict[Any, Any] = {}
-        for key, first in rows[0].answers.values.items():
-            column = [row.answers.values[key] for row in rows]
-            if all(value is first for value in column) and self._length > 1:
-                same[key] = first
-            else:
-                stacked[key] = jnp.stack(column)
-        parts = [row.answers.parts for row in rows]
-        return Prepared(recipe, self._length, stacked, same, parts, path, rows=rows)
+        rows, columns = in_columns(run, recipe, rows, f"{above}{self._name}/")
+        keys, parts = list(rows[0].answers.values), [row.answers.parts for row in rows]
+        return Prepared(recipe, self._length, keys, columns, parts, path, rows=rows)
 
     def _loop(self, run: Pass, step: Callable[[int], Any]) -> list[Any]:
         """Run the layers one after the other, and return what each came to; what they add is stacked."""
@@ -200,10 +198,10 @@ def _of_all(recipe: Recipe, paths: dict[str, str], root: str, outer: str) -> lis
 
 def _depend(rows: list[Row]) -> bool:
     """Tell whether a getter reads in one layer what another one sets, so that their order matters."""
-    written = [{entry.name for entry in row.entries.values() if entry is not None} for row in rows]
+    setters: dict[str, set[int]] = {}
+    for index, row in enumerate(rows):
+        for name in row.sets:
+            setters.setdefault(name, set()).add(index)
     return any(
-        not row.reads.isdisjoint(names)
-        for row in rows
-        for names, other in zip(written, rows, strict=True)
-        if other is not row
+        setters[name] != {index} for index, row in enumerate(rows) for name in row.reads & setters.keys()
     )

@@ -114,7 +114,10 @@ def _names(recipe: Recipe, answers: Answers | None) -> dict[Any, str]:
 
 def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     """Return a call in which fractions are arrays."""
-    array = lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float | complex) else leaf
+
+    def array(leaf: Any) -> Any:
+        return jnp.asarray(leaf) if isinstance(leaf, float | complex) else leaf
+
     return Call(*jax.tree.map(array, (args, kwargs)))
 
 

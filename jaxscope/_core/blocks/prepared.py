@@ -2,46 +2,15 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
+from jaxscope._core.blocks.columns import Columns
 from jaxscope._core.blocks.group import Group
-from jaxscope._core.blocks.recipe import Answers, Outcome, Recipe
-from jaxscope._core.passes.entries import Entry
+from jaxscope._core.blocks.recipe import Outcome, Recipe
+from jaxscope._core.blocks.rows import Row
 from jaxscope._core.passes.running import Pass
-
-
-class Row(NamedTuple):
-    """One of many layers.
-
-    Attributes:
-        prefix: What names begin with in its scope.
-        answers: What the block gets in it.
-        entries: The variables that the block sets, by relative name; None for one that there is not.
-        reads: The full names that were asked for, also by getters.
-        paths: The paths of name scopes, by what they were where the block was recorded.
-    """
-
-    prefix: str
-    answers: Answers
-    entries: dict[str, Entry | None]
-    reads: set[str]
-    paths: dict[str, str]
-
-    @classmethod
-    def of(
-        cls,
-        run: Pass,
-        prefix: str,
-        recipe: Recipe,
-        answers: Answers,
-        reads: set[str],
-        paths: dict[str, str],
-    ) -> "Row":
-        """Return a row, after the variables that the block sets were found."""
-        entries = {name: run.books.find(prefix + name) for name in recipe.names}
-        return cls(prefix, answers, entries, reads, paths)
 
 
 class Prepared:
@@ -50,8 +19,8 @@ class Prepared:
     Args:
         recipe: The block's.
         length: How many layers.
-        stacked: What differs from layer to layer, with a leading axis of layers, by the keys of requests.
-        same: What does not differ.
+        keys: Those of the requests.
+        columns: Their values for each layer, or the inputs of what getters compute.
         parts: Words and counts of the keys of each layer.
         paths: What stands for the paths of all layers, for each value that the block adds.
         group: The variables of all layers, or
@@ -66,8 +35,8 @@ class Prepared:
         self,
         recipe: Recipe,
         length: int,
-        stacked: dict[Any, Any],
-        same: dict[Any, Any],
+        keys: list[Any],
+        columns: Columns,
         parts: list[list[tuple[Any, Any]]],
         paths: list[str],
         *,
@@ -76,18 +45,23 @@ class Prepared:
     ) -> None:
         self.recipe = recipe
         self._length = length
-        self._keys = sorted(stacked, key=str)  # as in a dict of them, which JAX would sort
-        self.xs = ([stacked[key] for key in self._keys], *recipe.stack(parts))
-        self._same = same
+        self._keys = keys
+        self._columns = columns
+        self.xs = (columns.stacked, *recipe.stack(parts))
         self._paths = paths
         self._group = group
         self._rows = rows or []
+        self._getters = self._rows[0].block if self._rows else None
 
     def compute(self, xs: Any, arrays: list[Any]) -> Outcome:
         """Compute one layer, with what is its own."""
-        values, words, counts = xs
-        given = {**self._same, **dict(zip(self._keys, values, strict=True))}
-        return self.recipe.compute(given, words, counts, arrays)
+        stacked, words, counts = xs
+        own = self._columns.of_one(stacked)
+        rest: list[Any] = []
+        if self._getters is not None:
+            own, rest = self._getters.parts(own, self._getters.compute(own))
+        given = dict(zip(self._keys, own, strict=True))
+        return self.recipe.compute(given, words, counts, arrays)._replace(rest=rest)
 
     @contextmanager
     def outside(self, run: Pass, name: str) -> Generator[None]:
@@ -100,8 +74,11 @@ class Prepared:
 
         Args:
             run: The pass.
-            outcome: What the layers came to. What they set and add has a leading axis of layers.
+            outcome: What the layers came to. All but the result has a leading axis of layers.
         """
+        for index, row in enumerate(self._rows):
+            if row.block is not None:
+                row.block.settle([value[index] for value in outcome.rest])
         for name, values in outcome.writes.items():
             if self._group is not None:
                 run.set(self._group.stacked(name), values)

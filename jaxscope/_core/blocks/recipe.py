@@ -1,6 +1,6 @@
 """Recipes: what a block asks for, how that is asked for in another scope, and what it then computes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -40,11 +40,13 @@ class Outcome(NamedTuple):
         arrays: Those of its result.
         writes: What it sets, by relative name.
         added: The arrays of each value that it adds to a collection.
+        rest: What getters leave behind, where they are computed with it.
     """
 
     arrays: list[Any]
     writes: dict[str, Any]
     added: list[list[Any]]
+    rest: Sequence[Any] = ()
 
 
 class Recipe:

@@ -55,7 +55,9 @@ class Rematted(Wrapper, Generic[P, R]):
         with run.traces.neutral():  # it makes no request of this pass
             again = jax.checkpoint(program, policy=self._policy, prevent_cse=self._prevent_cse)
             computed = again(block.inputs)
-        result: R = block.settle(computed)
+        arrays, rest = block.parts(block.inputs, computed)
+        block.settle(rest)
+        result: R = block.result(arrays)
         return result
 
 

@@ -152,7 +152,7 @@ class Scanned(Layers[P, R]):
             x, rest = jax.lax.scan(
                 layer, given.x, (prepared.xs, given.own), length=self._length, unroll=self._unroll
             )
-        return Outcome([*x, *rest.arrays], rest.writes, rest.added)
+        return cast(Outcome, rest)._replace(arrays=[*x, *rest.arrays])
 
     def _in_turn(self, run: Pass, given: "_Given") -> Any:
         x = given.tree(given.x)
