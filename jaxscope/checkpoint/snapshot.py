@@ -42,15 +42,19 @@ class Held:
         self._in_memory = isinstance(value, jax.Array) and _in_memory(value)
         self.on_host = self._in_memory or isinstance(value, np.ndarray)
         self._parts: list[tuple[Any, np.ndarray[Any, Any]]] | None = None
+        self._apart: list[tuple[Any, jax.Array]] | None = None
 
     def start(self) -> None:
         """Let an accelerator begin to copy the array to the host."""
-        if isinstance(self._value, jax.Array) and not self._in_memory:
-            self._value.copy_to_host_async()
+        if not self.on_host:
+            self._apart = self._shards()
+            for _, part in self._apart:
+                part.copy_to_host_async()
 
     def pin(self) -> None:
         """Hold the values of this moment; waits until they are computed."""
         self._parts = self._read(copy=True)
+        self._apart = None
         if not self._in_memory:
             self._value = None
 
@@ -74,10 +78,24 @@ class Held:
             assert value is not None
             numbers: np.ndarray[Any, Any] = value
             return [(..., numbers.astype(numbers.dtype.newbyteorder("="), copy=copy))]
+        return [(index, np.asarray(part)) for index, part in self._apart or self._shards()]
+
+    def _shards(self) -> list[tuple[Any, jax.Array]]:
+        """Return the parts of an array, each once, and where they are in it."""
+        value = self._value
+        assert isinstance(value, jax.Array)
         if value.is_fully_replicated:
-            return [(..., np.asarray(value.addressable_data(0)))]
-        shards = [shard for shard in value.addressable_shards if shard.replica_id == 0]
-        return [(shard.index, np.asarray(shard.data)) for shard in shards]
+            parts = [(..., value.addressable_data(0))]
+        else:
+            shards = value.addressable_shards
+            parts = [(shard.index, shard.data) for shard in shards if shard.replica_id == 0]
+        if self._in_memory:
+            return parts
+        # An array keeps the copy of it on the host: so the copy is made of another with the same buffer.
+        return [
+            (index, jax.make_array_from_single_device_arrays(part.shape, part.sharding, [part]))
+            for index, part in parts
+        ]
 
 
 def _in_memory(value: jax.Array) -> bool:

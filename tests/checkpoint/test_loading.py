@@ -322,7 +322,7 @@ def test_one_variable_alone(tmp_path: Path, name: str, monkeypatch: pytest.Monke
 
 
 def test_nothing_is_kept(tmp_path: Path):
-    """What nobody has any longer, or has given away, is read again; so a training's first values do not stay."""
+    """What nobody has any longer, or has given away, is read again: a training's first values do not stay."""
     path = saved(tmp_path, w=jnp.arange(1000.0))
     loaded = js.checkpoint.load(path)
     value = loaded["w"]
