@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxscope.checkpoint import folders, npz, safetensors
+from jaxscope.checkpoint import folders, indexed, npz, safetensors
 from jaxscope.checkpoint.stored import Stored
 from jaxscope.errors import CheckpointError
 
@@ -47,6 +47,8 @@ def opened(path: str, *, mapped: bool) -> Stored:
         CheckpointError: As the format's class.
         FileNotFoundError: There is nothing.
     """
+    if path.endswith(indexed.ENDING):
+        return indexed.Indexed(path, mapped=mapped)
     found = ending(path)
     if found == ".safetensors":
         return safetensors.Safetensors(path, mapped=mapped)

@@ -34,7 +34,8 @@ def load(
     file may be of another library, or an older one's: 64-bit numbers become those of 32 where each fits.
 
     Args:
-        path: What `save` wrote, or others: `.safetensors`, `.npz`, a folder of orbax's.
+        path: What `save` wrote, or others: `.safetensors`, an index of several of them
+            (`.safetensors.index.json`), `.npz`, a folder of orbax's.
         specs: What there has to be, as `net.spec(...)` gives it. None takes whatever the file has.
         rename: Patterns of whole names in the file -> names here: `{r"lm/(.*)": r"gpt/\1"}`. The first that
             matches counts, None for a name leaves it out, and a pattern that matches nothing is an error. Or

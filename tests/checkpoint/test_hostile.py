@@ -94,6 +94,31 @@ def test_zeros_that_are_expected(tmp_path: Path):
     assert js.checkpoint.load(path, specs)["w0"].shape == (2**22,)
 
 
+INDEXES = {
+    "nothing": b"",
+    "no object": b"[]",
+    "no map": b"{}",
+    "brackets": b"[" * 100_000,
+    "a map that is a list": b'{"weight_map": ["model.safetensors"]}',
+    "a file that is a number": b'{"weight_map": {"w": 1}}',
+    "a file of another folder": b'{"weight_map": {"w": "../model.safetensors"}}',
+    "a file by its whole path": b'{"weight_map": {"w": "/etc/model.safetensors"}}',
+    "a file of another kind": b'{"weight_map": {"w": "passwd"}}',
+    "an array that is not there": b'{"weight_map": {"v": "model.safetensors"}}',
+}
+
+
+@pytest.mark.parametrize("content", INDEXES.values(), ids=INDEXES)
+def test_hostile_indexes(tmp_path: Path, content: bytes):
+    (tmp_path / "model.safetensors").write_bytes(hostile.PLAIN)
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_bytes(content)
+    found, peak = reading(path)
+    assert isinstance(found, CheckpointError)
+    assert found.code == "damaged"
+    assert peak < most(path)
+
+
 def valid(ending: str, folder: Path) -> bytes:
     path = folder / f"valid{ending}"
     values = {

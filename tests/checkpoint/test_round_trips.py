@@ -1,5 +1,6 @@
 """What was saved comes back: all of it, bit by bit, whatever the format, and as it was at that moment."""
 
+import json
 import os
 import subprocess
 import sys
@@ -146,6 +147,19 @@ def test_we_read_those_of_the_safetensors_library(tmp_path: Path):
     theirs.save_file(dict(given), path)
     for mapped in (True, False):
         same(js.checkpoint.load(path, mapped=mapped).variables, js.Variables(given))
+
+
+def test_several_files_and_an_index(tmp_path: Path):
+    """As hubs have large models."""
+    files = {name: f"model-{at % 2 + 1:05}-of-00002.safetensors" for at, name in enumerate(VARIABLES)}
+    for file in set(files.values()):
+        js.checkpoint.save(tmp_path / file, {name: VARIABLES[name] for name in files if files[name] == file})
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": files}))
+    same(js.checkpoint.load(index, SPECS).variables, VARIABLES)
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="00002-of-00002"):
+        js.checkpoint.load(index, SPECS)
 
 
 def test_numpy_reads_ours(tmp_path: Path):
