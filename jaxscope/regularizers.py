@@ -122,17 +122,19 @@ class sum_of(Value):  # noqa: N801 - called like TF's functions
 
     Args:
         regularizers: Callables from an array to a scalar or None; None among them is left out.
+        apart: Whether `js.get_collection` gives the losses one by one, in the place of their sum.
 
     Source:
-        `tf.contrib.layers.sum_regularizer`.
+        `tf.contrib.layers.sum_regularizer`; `apart` is how TF1 keeps a layer's loss beside its scope's.
 
     Example:
         >>> sum_of([l1(1.0), no_regularizer, l2(0.5)])(jnp.array([1.0, -3.0]))
         Array(6.5, dtype=float32)
     """
 
-    def __init__(self, regularizers: Iterable[Regularizer | None]) -> None:
+    def __init__(self, regularizers: Iterable[Regularizer | None], *, apart: bool = False) -> None:
         self.regularizers = tuple(one for one in regularizers if one is not None)
+        self.apart = apart
 
     def __call__(self, value: jax.Array) -> jax.Array | None:
         """Return the summed loss of `value`, or None where no part gives one."""

@@ -84,7 +84,7 @@ class LayerCall:
         around = self.scope.regularizer
         if regularizer is not None and around is not None:
             # TF1 adds a layer's own loss to that of the scope, which get_variable would replace.
-            regularizer = js.regularizers.sum_of([around, regularizer])
+            regularizer = js.regularizers.sum_of([around, regularizer], apart=True)
         with self._explaining():
             return js.get_variable(
                 name, shape, self.dtype, initializer, regularizer, self.trainable, constraint=constraint

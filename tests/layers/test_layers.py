@@ -72,20 +72,31 @@ def test_integers_have_no_weights():
     ]
 
 
-def test_one_loss():
-    """A layer's regularizer and the scope's come to one loss, their sum, which the spec knows."""
+def test_two_losses():
+    """A layer's regularizer stands beside the scope's: two losses, whose sum the spec knows."""
 
-    @js.transform
-    def net(x):
+    def two(x):
         with js.variable_scope("", regularizer=js.regularizers.l2(0.5)):
-            layers.dense(x, 2, use_bias=False, kernel_regularizer=js.regularizers.l1(0.25))
-        return js.get_collection(js.GraphKeys.REGULARIZATION_LOSSES)
+            return layers.dense(x, 4, use_bias=False, kernel_regularizer=js.regularizers.l1(0.25))
 
-    variables = net.init(KEY, X)
-    kernel = variables["dense/kernel"]
-    expected = 0.25 * jnp.sum(kernel**2) + 0.25 * jnp.sum(jnp.abs(kernel))
-    np.testing.assert_allclose(net.apply(variables, X), [expected], rtol=1e-6)
-    np.testing.assert_allclose(net.spec(X)["dense/kernel"].regularizer(kernel), expected, rtol=1e-6)
+    def net(x, wrap):
+        y = wrap(two)(x)
+        return y, js.get_collection(js.GraphKeys.REGULARIZATION_LOSSES)
+
+    for wrap in (lambda f: f, js.jit, js.remat, jax.jit):
+        one = js.transform(functools.partial(net, wrap=wrap))
+        variables = one.init(KEY, X)
+        kernel = variables["dense/kernel"]
+        expected = [0.25 * jnp.sum(kernel**2), 0.25 * jnp.sum(jnp.abs(kernel))]
+        np.testing.assert_allclose(one.apply(variables, X)[1], expected, rtol=1e-6)
+        spec = one.spec(X)["dense/kernel"]
+        np.testing.assert_allclose(spec.regularizer(kernel), sum(expected), rtol=1e-6)
+    deep = js.transform(functools.partial(net, wrap=lambda f: js.scan_layers(f, 3)))
+    variables = deep.init(KEY, X)
+    losses = deep.apply(variables, X)[1]
+    kernels = [variables[f"layer_{index}/dense/kernel"] for index in range(3)]
+    expected = [loss for w in kernels for loss in (0.25 * jnp.sum(w**2), 0.25 * jnp.sum(jnp.abs(w)))]
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
 
 
 def test_activity_loss_that_is_none():

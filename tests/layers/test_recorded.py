@@ -26,8 +26,6 @@ KEYS = {
 # What is different here, deliberately; `docs/layers.md` says why.
 #: The output of a call that comes after a step of the moving averages, which it sees here.
 AFTER_A_STEP = {"batch_normalization_34": "e", "batch_normalization_36": "y"}
-#: A variable has one loss, the sum of the layer's and the scope's.
-ONE_LOSS = {"scoping_14"}
 #: The scope's constraint rules the variables of layers, as it rules all others.
 CONSTRAINED = {"scoping_16"}
 
@@ -191,8 +189,6 @@ def _check_gradients(case: dict[str, Any], of_variables: Any, of_inputs: Any) ->
 
 def _check_losses(case: dict[str, Any], losses: list[Any]) -> None:
     expected = case["regularization_losses"]
-    if case["id"] in ONE_LOSS:
-        losses, expected = [sum(losses)], [sum(expected)]
     assert len(losses) == len(expected)
     for loss, value in zip(losses, expected, strict=True):
         if value is not None:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxscope as js
 from jaxscope import regularizers
 from jaxscope.regularizers import l1, l1_l2, l2, no_regularizer, sum_of
 
@@ -48,6 +49,18 @@ def test_values():
     assert len({l2(0.1), l2(0.1), l1(0.1), sum_of([l1(0.1)]), sum_of([l1(0.1)])}) == 3
     assert repr(l1_l2(0.1, 0.2)) == "l1_l2(scale_l1=0.1, scale_l2=0.2)"
     assert regularizers.l2_regularizer is l2
+
+
+def test_apart():
+    """Losses that are kept apart are a collection's members one by one, and one sum elsewhere."""
+    both = sum_of([l1(0.5), None, l2(0.0), l2(2.0)], apart=True)
+    net = js.transform(
+        lambda: (js.get_variable("w", [2, 2], regularizer=both), js.get_collection("regularization_losses"))[
+            1
+        ]
+    )
+    assert [float(loss) for loss in net.apply({"w": V})] == [float(l1(0.5)(V)), float(l2(2.0)(V))]
+    assert float(both(V)) == float(l1(0.5)(V) + l2(2.0)(V))
 
 
 @pytest.mark.parametrize("make", [l1, l2, l1_l2, lambda scale: l1_l2(1.0, scale)])

@@ -35,7 +35,7 @@ def members(run: Reader, key: str, matches: Callable[[str], Any] | None) -> list
     for position, entry in enumerate(books.entries.values()):
         if matches is None or matches(entry.name):
             if key == GraphKeys.REGULARIZATION_LOSSES and entry.loss is not None:
-                found.append((position, _loss(run, entry)))
+                found += [(position, loss) for loss in _losses(run, entry)]
             if key in entry.request.kept_in:
                 found.append((position, run.value_of(entry)))
     found += [
@@ -87,6 +87,17 @@ def _held(run: Reader, value: Any) -> Callable[[], Any]:
     # Weakly in an inner trace, which must not be kept alive after its end.
     inner = isinstance(value, core.Tracer) and not run.traces.at_root
     return weakref.ref(value) if inner else lambda: value
+
+
+def _losses(run: Reader, entry: Entry) -> list[Any]:
+    """Return the losses of an entry: one, or those that its regularizer gives one by one."""
+    regularizer: Any = entry.request.regularizer
+    if not getattr(regularizer, "apart", False):
+        return [_loss(run, entry)]
+    value = run.value_of(entry)
+    losses = [part(value) for part in regularizer.regularizers]
+    run.traces.look()
+    return [loss for loss in losses if loss is not None]
 
 
 def _loss(run: Reader, entry: Entry) -> Any:
