@@ -45,7 +45,7 @@ def check_whole(getter: Any, argument: str, least: int | None = None) -> None:
 def check_flag(getter: Any, argument: str) -> None:
     """Raise `GetterError` unless an argument is True or False: it decides what is traced."""
     value = getattr(getter, argument)
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         wanted = "a Python bool, known where the function is traced"
         raise wrong(getter, argument, wanted, type(value).__name__, "True")
 

@@ -152,13 +152,16 @@ def _shape(shape: Any) -> tuple[int | None, ...] | None:
 
 
 def as_dtype(dtype: Any) -> Any:
-    """Return a dtype as JAX has it here, that of random keys too."""
-    return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
+    """Return a dtype as JAX has it here, that of random keys too; None where it is none."""
+    try:
+        return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
+    except TypeError:
+        return None  # which `get_variable` refuses
 
 
 def is_floating(dtype: Any) -> bool:
     """Tell whether a dtype is a floating one."""
-    return bool(jnp.issubdtype(dtype, jnp.floating))
+    return dtype is not None and bool(jnp.issubdtype(dtype, jnp.floating))
 
 
 def is_constant(initializer: Any) -> bool:

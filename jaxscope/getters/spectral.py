@@ -2,6 +2,7 @@
 
 # ruff: noqa: N801 - getters are called as functions are
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -96,7 +97,8 @@ class spectral_norm(Getter):
 
 
 def _matrix(weight: jax.Array) -> jax.Array:
-    return weight.reshape(-1, weight.shape[-1]).astype(wide_dtype(weight.dtype))
+    rows = math.prod(weight.shape[:-1])
+    return weight.reshape(rows, weight.shape[-1]).astype(wide_dtype(weight.dtype))
 
 
 def _unit(vector: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ from jaxscope.errors import (
     DtypeMismatchError,
     GetterError,
     InitializerError,
+    InvalidDtypeError,
     NoPassError,
     VariableExistsError,
     VariableNotFoundError,
@@ -304,6 +305,34 @@ def test_small_numbers_of_another_kind():
     with pytest.raises(GetterError) as caught:
         around(G.chain(G.int8(), negative), weight()).spec()
     assert caught.value.code == "getter_behind"
+
+
+def test_weights_without_elements():
+    """They are weights like others."""
+    for shape in ([0, 3], [3, 0], [1, 1]):
+        for getter in (*ALL.values(), G.spectral_norm(training=True)):
+            net = around(getter, weight(shape=shape))
+            y, _ = net.apply_with_state(net.init(KEY))
+            assert y.shape == tuple(shape)
+
+
+def test_strict_ranks_and_dtypes():
+    """Getters add and multiply what JAX calls alike, where users have it refuse the rest."""
+    with jax.numpy_rank_promotion("raise"):
+        for getter in (*ALL.values(), G.scale(np.ones(3, np.float32)), G.ema(0.5, training=True)):
+            net = around(getter, weight(shape=[2, 2, 3]))
+            net.apply_with_state(net.init(KEY))
+
+
+def test_a_dtype_that_is_none():
+    """What another getter passes on is refused as ever."""
+
+    def odd(getter, name, **kwargs):
+        return getter(name, **{**kwargs, "dtype": "odd"})
+
+    for getter in ALL.values():
+        with pytest.raises(InvalidDtypeError):
+            around(getter, around(odd, weight(), "")).spec()
 
 
 def test_shapes_that_are_none():
