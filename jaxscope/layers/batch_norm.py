@@ -1,14 +1,14 @@
 """Normalization by the statistics of a batch, or by moving averages of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 from jax.typing import ArrayLike
 
 import jaxscope as js
 from jaxscope.layers.batch_statistics import Renorm, normalize
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, static_flag
+from jaxscope.layers.call import Constraint, LayerCall, Regularizer, static_flag, whole_number
 
 
 def batch_normalization(
@@ -143,7 +143,7 @@ def batch_normalization(
 def _check_together(virtual_batch_size: int | None, adjustment: Any, axis_name: Any) -> None:
     if virtual_batch_size is None:
         return
-    if not isinstance(virtual_batch_size, int) or virtual_batch_size < 1:
+    if not isinstance(cast(object, virtual_batch_size), int) or virtual_batch_size < 1:
         raise ValueError(
             f"virtual_batch_size must be a whole number above 0 or None, not {virtual_batch_size!r}"
         )
@@ -153,7 +153,9 @@ def _check_together(virtual_batch_size: int | None, adjustment: Any, axis_name: 
 
 def _axes(call: LayerCall, axis: int | Iterable[int]) -> list[int]:
     rank = call.inputs.ndim
-    given = [*axis] if isinstance(axis, Iterable) else [axis]
+    if rank == 0:
+        raise call.wrong_shape("takes an input of one axis or more", "give it axes of batch and channels")
+    given = [whole_number(one, "axis") for one in (axis if isinstance(axis, Iterable) else [axis])]
     axes = [one % rank for one in given if -rank <= one < rank]
     if not given or len(set(axes)) < len(given):
         fix = f"pass axes from {-rank} to {rank - 1}, each once"

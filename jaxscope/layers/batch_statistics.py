@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 import jaxscope as js
-from jaxscope.layers.call import LayerCall, at_least_float32, made_once, promote
+from jaxscope.layers.call import LayerCall, at_least_float32, made_once, promote, users_line
 
 
 class Renorm(NamedTuple):
@@ -84,12 +84,14 @@ def normalize(
     made = {name: kind and call.variable(name, own, *kind) for name, kind in weights.items()}
     averages = _Averages(call, own, momentum, collection)
     mean, variance = averages.get("moving_mean", moving[0]), averages.get("moving_variance", moving[1])
+    slow = mean, variance
     if renorm is not None:
         root = _root_of(moving[1])
         averages.get("moving_stddev", root)
         slow = averages.get("renorm_mean", moving[0]), averages.get("renorm_stddev", root)
     correction: list[Any] = []
     if training:
+        parts = _size(call, axis_name)
         over = tuple(at for at in range(x.ndim) if at not in axes)
         if virtual is not None:
             # One axis more, along which the parts lie.
@@ -99,7 +101,7 @@ def normalize(
         new_mean, new_variance = mean, variance
         if virtual is not None:
             new_mean, new_variance = mean.mean(1, keepdims=True), variance.mean(1, keepdims=True)
-        n = math.prod(x.shape[at] for at in over) * _size(axis_name)
+        n = math.prod(x.shape[at] for at in over) * parts
         averages.stands = x.size == 0
         averages.step("moving_mean", new_mean)
         if renorm is None:
@@ -152,12 +154,12 @@ class _Averages:
         return value
 
     def step(self, name: str, target: jax.Array, momentum: float | None = None) -> jax.Array:
-        """Return what a variable is after its step; TF1 rounds the size of steps to float32."""
+        """Return what a variable is after its step."""
         stored = self._stored[name]
         if self._momentum is None or self.stands:
             return stored
         old, target = promote(stored, lax.stop_gradient(target).reshape(stored.shape))
-        size = np.float32(1 - (self._momentum if momentum is None else momentum)).astype(old.dtype)
+        size = _size_of_step(self._momentum if momentum is None else momentum).astype(old.dtype)
         new: jax.Array = (old - (old - target) * size).astype(stored.dtype)
         self.set(name, new)
         return new
@@ -182,8 +184,26 @@ def _over_names(x: jax.Array, axis_name: Any) -> jax.Array:
     return x if axis_name is None else lax.pmean(x, axis_name)
 
 
-def _size(axis_name: Any) -> int:
-    return 1 if axis_name is None else lax.axis_size(axis_name)
+def _size_of_step(momentum: Any) -> Any:
+    """Return the share that a step adds, in float32, as TF1 has it; a momentum may be traced."""
+    if isinstance(momentum, jax.Array):
+        return (1 - momentum).astype(jnp.float32)
+    return np.float32(1 - momentum)
+
+
+def _size(call: LayerCall, axis_name: Any) -> int:
+    """Return the number of parts of the batch along named axes."""
+    try:
+        return 1 if axis_name is None else lax.axis_size(axis_name)
+    except NameError:
+        raise js.errors.TraceError(
+            f"{call.kind} takes means along axis_name={axis_name!r}, which no transform around it names",
+            code="unbound_axis",
+            at=users_line(),
+            scope=str(call.scope),
+            fix="call it inside jax.vmap(..., axis_name=...) or jax.shard_map; to make the variables, with "
+            "training=False",
+        ) from None
 
 
 def _correction(

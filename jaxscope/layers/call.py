@@ -1,17 +1,24 @@
 """One call of a layer: its scope, its input, its variables, and what follows the computation."""
 
 import contextlib
+import operator
+import os
+import sys
 from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
 import jaxscope as js
+
+# Where there are frames that are not the user's: jaxscope, JAX, and Python's wrappers.
+_NOT_USERS = (*(os.path.dirname(str(module.__file__)) for module in (js, jax)), contextlib.__file__)
 
 #: A function of an array that returns one of the same shape, or None for none.
 Activation = Callable[[jax.Array], jax.Array] | None
@@ -47,7 +54,7 @@ class LayerCall:
         dtype: Any = None,
     ) -> None:
         self.kind = default
-        self.inputs = jnp.asarray(inputs)
+        self.inputs = _as_array(inputs, default)
         self.dtype: Any = self.inputs.dtype if dtype is None else jnp.dtype(dtype)
         self.trainable = trainable
         self._asks_for_its_inputs = dtype is None
@@ -142,6 +149,9 @@ class LayerCall:
     ) -> jax.Array:
         """Return what the layer returns; a loss on it, divided by the batch size, is added to the losses."""
         if activation is not None:
+            if not callable(activation):
+                what = f"the activation of {self.kind} must be a function, not {activation!r}"
+                raise TypeError(f"{what}; pass jax.nn.relu, say")
             outputs = activation(outputs)
         if activity_regularizer is not None:
             loss = activity_regularizer(outputs)
@@ -158,7 +168,7 @@ class LayerCall:
         if jnp.issubdtype(self.inputs.dtype, jnp.floating):
             return self.inputs
         if jnp.issubdtype(self.inputs.dtype, jnp.complexfloating) or self.dtype is None:
-            raise self._wrong_dtype(self.inputs.dtype)
+            raise self.wrong_dtype(self.inputs.dtype)
         self.check_dtype()
         return self.inputs.astype(self.dtype)
 
@@ -170,25 +180,55 @@ class LayerCall:
     def wrong_shape(self, problem: str, fix: str) -> js.errors.InvalidShapeError:
         """Return the error of an input whose shape the layer cannot work on."""
         return js.errors.InvalidShapeError(
-            f"{self.kind} {problem}", code="layer_input", inputs=self._shown, scope=str(self.scope), fix=fix
+            f"{self.kind} {problem}",
+            code="layer_input",
+            at=users_line(),
+            inputs=self._shown,
+            scope=str(self.scope),
+            fix=fix,
         )
 
     @property
     def _shown(self) -> str:
         return f"{self.inputs.dtype}[{','.join(map(str, self.inputs.shape))}]"
 
-    def check_dtype(self) -> None:
+    def check_dtype(self, *, is_asked_for: bool = True) -> None:
         """Raise `InvalidDtypeError` where the layer would have to compute in integers."""
         if not jnp.issubdtype(self.dtype, jnp.inexact):
-            raise self._wrong_dtype(self.dtype)
+            raise self.wrong_dtype(self.dtype, is_asked_for=is_asked_for)
 
-    def _wrong_dtype(self, dtype: Any) -> js.errors.InvalidDtypeError:
+    def wrong_dtype(self, dtype: Any, *, is_asked_for: bool = True) -> js.errors.InvalidDtypeError:
+        """Return the error of a dtype in which the layer cannot work, and for which it may be asked."""
         return js.errors.InvalidDtypeError(
             f"{self.kind} works in its input's dtype, which cannot be {dtype}",
             code="layer_dtype",
+            at=users_line(),
             scope=str(self.scope),
-            fix='convert the input: x.astype("float32"), or pass dtype="float32"',
+            fix='convert the input: x.astype("float32")' + ', or pass dtype="float32"' * is_asked_for,
         )
+
+
+def users_line() -> str:
+    """Return the innermost line that is the user's, for an error."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
+        frame = frame.f_back
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def _as_array(inputs: ArrayLike, kind: str) -> jax.Array:
+    try:
+        return jnp.asarray(inputs)
+    except (TypeError, ValueError) as problem:
+        raise TypeError(f"{kind} takes an array, not {type(inputs).__name__}: {problem}") from problem
+
+
+def whole_number(value: Any, name: str) -> int:
+    """Return a whole number; raise `TypeError` for anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
 
 
 def promote(*arrays: jax.Array | None) -> list[Any]:
@@ -217,7 +257,8 @@ def made_once(array: jax.Array) -> jax.Array:
     XLA would compute what an array is made of again in each of them: in a deep model all residuals before,
     so that programs grow with the square of the depth, and take several times as long.
     """
-    return lax.optimization_barrier(array)
+    once: jax.Array = lax.optimization_barrier(array)
+    return once
 
 
 def laid_out_as(state: jax.Array, x: jax.Array) -> jax.Array:
@@ -238,6 +279,11 @@ def static_flag(value: Any, name: str) -> bool:
         raise js.errors.TraceError(
             f"{name} decides what a layer computes, and is traced here",
             code="traced_flag",
+            at=users_line(),
             fix=f"pass {name} as a Python bool: close over it, or name it in static_argnames of jax.jit",
         )
+    if value is not None and not (
+        isinstance(value, bool | np.bool_) or (type(value) is int and value in {0, 1})
+    ):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
     return bool(value)

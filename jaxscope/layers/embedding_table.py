@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, promote
+from jaxscope.layers.call import Constraint, LayerCall, Regularizer, promote, users_line
 
 
 def embedding(
@@ -70,10 +70,13 @@ def embedding(
         row = [*embed_dim] if isinstance(embed_dim, Iterable) else [operator.index(embed_dim)]
         if attend and (len(row) != 1 or x.shape[-1:] != tuple(row)):
             raise call.wrong_shape(f"has rows of {row}, and features of another size", "project the features")
+        if isinstance(vocab_size, int) and vocab_size < 1:
+            raise call.wrong_shape(f"has a table of {vocab_size} rows", "pass a vocab_size above 0")
         if not attend and not jnp.issubdtype(x.dtype, jnp.integer):
             raise js.errors.InvalidDtypeError(
                 f"embedding takes ids, which are whole numbers, not {x.dtype}",
                 code="layer_dtype",
+                at=users_line(),
                 scope=str(call.scope),
                 fix='convert them: ids.astype("int32"), or pass attend=True for features',
             )

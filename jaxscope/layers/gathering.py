@@ -128,7 +128,7 @@ def _in_float64(
     if causal:
         mask = jnp.tri(queries, keys, dtype=bool)[None, None]
     if mask is not None:
-        logits = jnp.where(mask, logits, jnp.finfo(logits.dtype).min / 2)
+        logits = jnp.where(mask, logits, float(np.finfo(np.float64).min) / 2)
     shares = jax.nn.softmax(logits).reshape(batch, served, heads // served, queries, keys)
     return jnp.einsum("bkgqp,bpks->bqkgs", shares, v).reshape(q.shape)
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import LayerCall, laid_out_as
+from jaxscope.layers.call import LayerCall, laid_out_as, users_line
 from jaxscope.layers.cells import Step
 
 
@@ -229,13 +229,14 @@ def _begin(cell: Any, initial_state: Any, dtype: Any, batch: int) -> Any:
 
 def _as_before(call: LayerCall, after: Any, before: Any) -> Any:
     """Return the next state in the dtype of the state before."""
-    if jax.tree.structure(after) != jax.tree.structure(before):
+    made, expected = (cast(object, jax.tree.structure(state)) for state in (after, before))
+    if made != expected:
         raise call.wrong_shape(
-            f"has a step that makes of a state {jax.tree.structure(before)} one {jax.tree.structure(after)}",
+            f"has a step that makes of a state {expected} one {made}",
             "return the next state in the structure of the state that the step gets",
         )
 
-    def kept(new: Any, old: jax.Array) -> jax.Array:
+    def keep(new: Any, old: jax.Array) -> jax.Array:
         new = jnp.asarray(new)
         if new.shape != old.shape:
             raise call.wrong_shape(
@@ -246,12 +247,14 @@ def _as_before(call: LayerCall, after: Any, before: Any) -> Any:
             raise js.errors.InvalidDtypeError(
                 f"{call.kind} begins with a state of {old.dtype}, and a step makes one of {new.dtype}",
                 code="layer_dtype",
+                at=users_line(),
                 scope=str(call.scope),
                 fix='begin with fractions: jnp.zeros(shape, "float32")',
             )
-        return new.astype(old.dtype)
+        kept: jax.Array = new.astype(old.dtype)
+        return kept
 
-    return jax.tree.map(kept, after, before)
+    return jax.tree.map(keep, after, before)
 
 
 def _lengths(call: LayerCall, lengths: ArrayLike, batch: int) -> jax.Array:

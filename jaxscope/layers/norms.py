@@ -17,6 +17,7 @@ from jaxscope.layers.call import (
     at_least_float32,
     made_once,
     promote,
+    whole_number,
     with_rank_of,
 )
 from jaxscope.layers.windows import channels_last
@@ -87,10 +88,14 @@ def layer_norm(
     with LayerCall("LayerNorm", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
         x = call.floating()
         rank = x.ndim
+        begin_norm_axis = whole_number(begin_norm_axis, "begin_norm_axis")
+        begin_params_axis = whole_number(begin_params_axis, "begin_params_axis")
         if not (-rank <= begin_norm_axis < rank and -rank <= begin_params_axis < rank):
             raise call.wrong_shape(
                 f"begins its mean at axis {begin_norm_axis}, and its variables at axis {begin_params_axis}",
-                f"pass axes below {rank}",
+                f"pass axes from {-rank} to {rank - 1}, such as begin_norm_axis=-1"
+                if rank
+                else "give it axes of batch and features",
             )
         if epsilon is None:
             epsilon = 1e-3 if x.dtype == jnp.float16 else 1e-12
@@ -208,7 +213,7 @@ def group_norm(  # noqa: D417 - what all layers of this kind have is described i
         (channels,) = _axes(call, [channels_axis])
         inner = [axis for axis in range(1, x.ndim) if axis != channels]
         reduced = _axes(call, inner if reduction_axes is None else reduction_axes)
-        size = x.shape[channels]
+        size, groups = x.shape[channels], whole_number(groups, "groups")
         if groups < 1 or size % groups or channels in reduced:
             raise call.wrong_shape(
                 f"has {groups} groups of {size} channels on axis {channels}, and means over axes {reduced}",
@@ -279,8 +284,9 @@ def instance_norm(  # noqa: D417 - what all layers of this kind have is describe
 
 def _axes(call: LayerCall, axes: Sequence[int]) -> list[int]:
     rank = call.inputs.ndim
+    axes = [whole_number(axis, "an axis") for axis in axes]
     if not all(-rank <= axis < rank for axis in axes):
-        raise call.wrong_shape(f"is told of axes {list(axes)}", f"pass axes from {-rank} to {rank - 1}")
+        raise call.wrong_shape(f"is told of axes {axes}", f"pass axes from {-rank} to {rank - 1}")
     return [axis % rank for axis in axes]
 
 

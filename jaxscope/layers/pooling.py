@@ -236,6 +236,8 @@ def _largest(kind: str, inputs: ArrayLike, windows: Windows, name: str | None) -
     with LayerCall(kind, inputs, name, None) as call:
         windows.check(call)
         dtype = call.inputs.dtype
+        if jnp.issubdtype(dtype, jnp.bool):
+            raise call.wrong_dtype(dtype, is_asked_for=False)
         least = -np.inf if jnp.issubdtype(dtype, jnp.inexact) else np.iinfo(dtype).min
         return _reduce(call.inputs, lax.max, least, windows, windows.pads(call))
 
@@ -243,7 +245,7 @@ def _largest(kind: str, inputs: ArrayLike, windows: Windows, name: str | None) -
 def _mean(kind: str, inputs: ArrayLike, windows: Windows, name: str | None) -> jax.Array:
     with LayerCall(kind, inputs, name, None) as call:
         windows.check(call)
-        call.check_dtype()
+        call.check_dtype(is_asked_for=False)
         x = at_least_float32(call.inputs)
         pads = windows.pads(call)
         total = _reduce(x, lax.add, 0, windows, pads)

@@ -89,13 +89,13 @@ def dropout(
         >>> sorted(set(y.tolist())), bool(jnp.mean(y == 0) < 0.3)
         ([0.0, 1.3333333730697632], True)
     """
-    if not isinstance(rate, Tracer) and not 0 <= rate < 1:
+    if not isinstance(rate, Tracer) and (isinstance(rate, str) or not 0 <= rate < 1):
         raise ValueError(f"rate must be at least 0 and below 1, not {rate!r}")
     with LayerCall("dropout", inputs, name, None) as call:
         x = call.inputs
         if not static_flag(training, "training") or (isinstance(rate, int | float) and rate == 0):
             return x
-        call.check_dtype()
+        call.check_dtype(is_asked_for=False)
         shape = x.shape if noise_shape is None else _mask_shape(call, noise_shape)
         key = js.next_key()
         if seed is not None:

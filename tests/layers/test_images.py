@@ -124,10 +124,12 @@ def test_messages():
         with js.variable_scope("stem"):
             return layers.conv2d(x, 3, 3)
 
+    line = net.__code__.co_firstlineno + 2
     with pytest.raises(js.errors.InvalidShapeError) as caught:
         js.transform(net).spec(example((5, 5, 2)))
     assert str(caught.value).splitlines() == [
         "conv2d takes an input of rank 4: [batch, height, width, channels]",
+        f"  at       test_images.py:{line} in net",
         "  inputs   float32[5,5,2]",
         "  scope    stem/conv2d (reuse=False)",
         "  fix      reshape the input to [batch, height, width, channels]",
@@ -136,6 +138,7 @@ def test_messages():
         js.transform(net).spec(example((1, 2, 5, 2)))
     assert str(caught.value).splitlines() == [
         "conv2d has windows of [3, 3], larger than the [2, 5] that they slide over",
+        f"  at       test_images.py:{line} in net",
         "  inputs   float32[1,2,5,2]",
         "  scope    stem/conv2d (reuse=False)",
         '  fix      pass padding="same", smaller windows, or a larger input',

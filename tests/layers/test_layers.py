@@ -63,10 +63,15 @@ def test_promote(dtypes):
 
 def test_integers_have_no_weights():
     """A layer whose variables would be whole numbers says what to write."""
+
+    def net(x):
+        return layers.dense(x, 2)
+
     with pytest.raises(js.errors.InvalidDtypeError) as caught:
-        js.transform(lambda x: layers.dense(x, 2)).spec(X.astype(int))
+        js.transform(net).spec(X.astype(int))
     assert str(caught.value).splitlines() == [
         "dense works in its input's dtype, which cannot be int32",
+        f"  at       test_layers.py:{net.__code__.co_firstlineno + 1} in net",
         "  scope    dense (reuse=False)",
         '  fix      convert the input: x.astype("float32"), or pass dtype="float32"',
     ]
