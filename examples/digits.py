@@ -186,19 +186,14 @@ def save(figure: Figure, path: Path) -> None:
 def main() -> None:
     """Train, say how well the held-out fifth is read, and draw it."""
     parser = argparse.ArgumentParser(description="Read handwritten digits with one encoder for two views.")
-    parser.add_argument(
-        "--seed",
-        type=int,
-        choices=range(2**32),
-        metavar="N",
-        default=0,
-        help="of weights, order and views (default 0)",
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and views (default 0)")
     parser.add_argument("--epochs", type=int, default=30, help="passes over the training images (default 30)")
     parser.add_argument(
         "--out", type=Path, default=Path("digits.png"), help="the picture (default digits.png)"
     )
     options = parser.parse_args()
+    if not 0 <= options.seed < 2**32:
+        parser.error("--seed must be at least 0, and less than 2 ** 32")
     if options.epochs < 1 or not options.out.parent.is_dir() or options.out.is_dir():
         parser.error("--epochs must be at least 1, and --out a file in a folder that exists")
 
