@@ -264,6 +264,20 @@ def test_no_whole_array_anywhere(monkeypatch: pytest.MonkeyPatch):
     assert jnp.isfinite(values["n"]).all()
 
 
+def test_without_jit():
+    """`jax.disable_jit` changes neither values nor places."""
+    mesh = mesh_of(a=8)
+    specs = js.transform(
+        lambda: [js.get_variable(f"l_{n}/w", [8, 4], partitioner=P("a")) for n in range(2)]
+    ).spec()
+    for each in (specs, specs.stack("l_{}")):
+        alone = each.init(KEY)
+        with jax.disable_jit():
+            values = each.init(KEY, mesh=mesh)
+        assert same(values, alone)
+        assert there(values, each.shardings(mesh))
+
+
 def test_the_placed_way_is_a_namedsharding_of_the_mesh():
     """Each value has just the sharding that `shardings` gives, and its own buffers, which may be donated."""
     mesh = mesh_of(a=8)

@@ -146,6 +146,14 @@ def test_no_shardings_are_an_error(shardings):
     assert caught.value.code == "likeness"
 
 
+def test_one_mesh():
+    """What belongs to no variable has to live somewhere."""
+    other = SPECS.shardings(no_devices(data=2, model=2))
+    with pytest.raises(VariablesMismatchError, match="on several meshes") as caught:
+        js.sharding.like({}, {**SHARDINGS, "scale": other["scale"]})
+    assert caught.value.code == "likeness"
+
+
 # --- fsdp ------------------------------------------------------------------------------------------
 
 

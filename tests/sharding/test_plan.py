@@ -68,10 +68,11 @@ def test_the_batch():
         "x": jax.ShapeDtypeStruct((8, 4), jnp.float32, sharding=NamedSharding(MESH, P("data", "model"))),
         "y": np.zeros(8, np.int32),
         "n": 3,
+        "wide": np.zeros(8),  # float32 on a device
     }
     rows = {row.name: row.nbytes for row in SPECS.plan(MESH, batch=batch, batch_partition=P("data")).batch}
-    assert rows == {"['n']": 4, "['x']": 16, "['y']": 8}
-    assert SPECS.plan(MESH, batch=batch).batch[2].nbytes == 32
+    assert rows == {"['n']": 4, "['wide']": 8, "['x']": 16, "['y']": 8}
+    assert SPECS.plan(MESH, batch=batch).batch[3].nbytes == 32
 
 
 def test_what_is_told():

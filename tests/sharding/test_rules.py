@@ -84,6 +84,13 @@ def test_what_no_partitioner_is(given):
     assert "value" in wrong(lambda: specs_of(w=[8, 4]).with_shardings({"w": given})).facts
 
 
+def test_what_a_partitioner_raises():
+    """It passes, with a note of the variable."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        js.transform(lambda: js.get_variable("w", [8], partitioner=lambda request: 1 // 0)).spec()
+    assert "in the partitioner of variable 'w'" in caught.value.__notes__
+
+
 # --- patterns --------------------------------------------------------------------------------------
 
 

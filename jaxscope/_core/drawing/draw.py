@@ -22,7 +22,7 @@ from jaxscope._core.drawing.check import check, examine
 from jaxscope._core.drawing.eager import eagerly
 from jaxscope._core.drawing.in_trace import in_trace
 from jaxscope._core.drawing.keys import as_key, fold, words_for
-from jaxscope._core.drawing.place import Place, Request, constrained, filled, places, put
+from jaxscope._core.drawing.place import Place, Request, constrained, filled, moved, places, put
 from jaxscope._core.drawing.stacking import Stack, Stacked, in_order, joined, part_place, stacked
 from jaxscope._core.drawing.tasks import Key, Task, as_array
 from jaxscope._core.initializers.base import (
@@ -117,7 +117,7 @@ def draw(key: jax.Array, requests: Iterable[Request], place: Place = None) -> li
         drawn = in_trace(parts, tasks) if staged else eagerly(parts, tasks)
         values.update(zip((task.at for task in tasks), drawn, strict=True))
     drawn = [values[at] for at in range(len(requests))]
-    return list(map(constrained, drawn, homes)) if staged else drawn
+    return list(map(constrained if staged else moved, drawn, homes))
 
 
 def _together(at: int, one: Stacked, dtype: Any, key: Key, home: Any) -> Task | None:

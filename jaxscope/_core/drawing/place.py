@@ -14,7 +14,7 @@ from jaxscope._core.drawing.tasks import LARGE
 from jaxscope._core.initializers.laws import without_mesh
 from jaxscope.errors import InvalidShapeError
 
-__all__ = ["Place", "Request", "constrained", "filled", "freed", "of_type", "places", "put"]
+__all__ = ["Place", "Request", "constrained", "filled", "freed", "moved", "of_type", "places", "put"]
 
 #: (full name, initializer, shape, dtype)
 Request = tuple[str, Any, Sequence[int], Any]
@@ -60,6 +60,11 @@ def filled(value: np.ndarray, shape: tuple[int, ...], place: Sharding | None, *,
     if value.shape != shape and (staged or math.prod(shape) * value.dtype.itemsize > LARGE):
         return _fill(shape, place)(value)
     return put(np.broadcast_to(value, shape), place)
+
+
+def moved(value: jax.Array, place: Sharding | None) -> jax.Array:
+    """Return a value at `place`; under `jax.disable_jit` no program has put it there."""
+    return value if place is None or value.sharding == place else jax.device_put(value, place)
 
 
 def constrained(value: jax.Array, place: Sharding | None) -> jax.Array:

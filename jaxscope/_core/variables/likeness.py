@@ -55,6 +55,12 @@ def likenesses(
             wrong=", ".join(wrong),
             fix="pass what specs.shardings(mesh) returns",
         )
+    if any(value.mesh != one.mesh for value in shardings.values()):
+        raise VariablesMismatchError(
+            "the shardings are on several meshes, and what belongs to no variable has to live on one",
+            code="likeness",
+            fix="pass the shardings of one mesh, and the part of the tree that lives there",
+        )
     whole = NamedSharding(one.mesh, PartitionSpec())
     sizes = axis_sizes(one.mesh)
     found: list[Likeness] = []

@@ -51,6 +51,7 @@ def partition_spec_of(
 
     Raises:
         InvalidShapeError: It is, or gives, something else (code `partitioner`), as TF1's partitioners do.
+        Exception: What a function raises passes, with a note.
 
     Example:
         >>> from jax.sharding import PartitionSpec as P
@@ -63,7 +64,12 @@ def partition_spec_of(
     """
     given = partitioner
     if callable(given) and not isinstance(given, PartitionSpec):
-        given = _asked(given, PartitionRequest(name, shape, dtype, trainable), site)
+        try:
+            given = _asked(given, PartitionRequest(name, shape, dtype, trainable), site)
+        except Exception as problem:
+            if not isinstance(problem, InvalidShapeError):
+                problem.add_note(f"in the partitioner of variable {name!r}")
+            raise
     if given is None or isinstance(given, PartitionSpec):
         return given
     if isinstance(given, tuple) and all(map(_is_entry, given)):

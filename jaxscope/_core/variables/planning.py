@@ -9,6 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxscope._core.base.describe import nbytes, type_of
 from jaxscope._core.drawing.axes import entries_of
+from jaxscope._core.initializers.base import canonical
 from jaxscope._core.variables.likeness import likenesses
 from jaxscope._core.variables.misfits import axis_sizes, misfits, parts_of
 from jaxscope._core.variables.partitions import AnyMesh
@@ -131,4 +132,4 @@ def _typed(leaf: Any) -> tuple[tuple[int, ...], Any]:
     if shape is None:  # a number of Python's
         made = jax.eval_shape(lambda: jax.numpy.asarray(leaf))
         shape, dtype = made.shape, made.dtype
-    return tuple(shape), dtype
+    return tuple(shape), canonical(dtype)
