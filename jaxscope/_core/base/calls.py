@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope._core.base.in_order import in_order
 from jaxscope._core.base.sameness import Look, UnknownError
 
 
@@ -23,6 +24,14 @@ def is_array(leaf: Any, *, structs: bool = True) -> bool:
     return isinstance(leaf, (jax.Array, jax.Ref)) or (structs and isinstance(leaf, jax.ShapeDtypeStruct))
 
 
+def narrows(leaf: Any) -> bool:
+    """Tell whether `jax.jit` would make something else of an array than what it is: fewer bits, no mask."""
+    if not isinstance(leaf, np.ndarray | np.generic):
+        return False
+    odd = isinstance(leaf, np.ndarray) and not isinstance(leaf, np.memmap) and type(leaf) is not np.ndarray
+    return odd or jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype
+
+
 def _native(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return an array in the machine's own byte order, which JAX wants."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -34,13 +43,14 @@ class Call:
     Args:
         *args: Pytrees.
         structs: As in `is_array`.
+        ordered: Whether dicts in other orders are other calls.
     """
 
     __slots__ = ("_args", "arrays", "static", "tree")
 
-    def __init__(self, *args: Any, structs: bool = True) -> None:
-        self._args = args
-        leaves, self.tree = jax.tree.flatten(args)
+    def __init__(self, *args: Any, structs: bool = True, ordered: bool = True) -> None:
+        self._args = in_order(args) if ordered else args
+        leaves, self.tree = jax.tree.flatten(self._args)
         self.arrays: list[Any] = []
         self.static: list[tuple[Any] | None] = []
         for leaf in leaves:
@@ -87,6 +97,13 @@ class Call:
         """Return where a leaf is: `[0][1]['a']`."""
         paths = jax.tree_util.tree_flatten_with_path(self._args)[0]
         return jax.tree_util.keystr(paths[at][0])
+
+    def narrowed(self) -> str:
+        """Return the place of the first array of which `jax.jit` would make something else; "" if none is."""
+        if not any(map(narrows, self.arrays)):
+            return ""
+        places = [at for at, kept in enumerate(self.static) if kept is None]
+        return next(self.place(at) for at, one in zip(places, self.arrays, strict=True) if narrows(one))
 
     def without_arrays(self) -> "Call":
         """Return the same call without its arrays, which a program must not keep."""
@@ -151,8 +168,8 @@ class Arguments(Call):
 
 def _alike(before: Any, after: Any) -> bool:
     tree: Any
-    leaves, tree = jax.tree.flatten(before)
-    others, other = jax.tree.flatten(after)
+    leaves, tree = jax.tree.flatten(in_order(before))
+    others, other = jax.tree.flatten(in_order(after))
     return bool(tree == other) and all(one is two for one, two in zip(leaves, others, strict=True))
 
 
@@ -167,17 +184,18 @@ class Result:
         value: Any pytree, with leaves that are no arrays among them.
     """
 
-    __slots__ = ("arrays", "rest")
+    __slots__ = ("arrays", "numpy", "rest")
 
     def __init__(self, value: Any) -> None:
         call = Call(value, structs=False)
+        self.numpy = any(isinstance(array, np.ndarray | np.generic) for array in call.arrays)
         self.arrays: Any = call.arrays
         self.rest = call.without_arrays()
 
     @property
     def plain(self) -> bool:
-        """Whether all that is no array surely holds none, and cannot change."""
-        return all(
+        """Whether all that is no array surely holds none, and cannot change, and the arrays are JAX's."""
+        return not self.numpy and all(
             kept is None or kept[0] is None or isinstance(kept[0], _PLAIN) for kept in self.rest.static
         )
 
@@ -193,5 +211,5 @@ class Result:
     def tree_unflatten(cls, rest: "Call", arrays: Any) -> "Result":
         """Return a result of other arrays."""
         made = object.__new__(cls)
-        made.arrays, made.rest = arrays, rest
+        made.arrays, made.rest, made.numpy = arrays, rest, False
         return made

@@ -25,6 +25,7 @@ __all__ = [
     "canonical",
     "check_static",
     "describe",
+    "holds",
     "instance_of",
     "is_constant",
     "kind_of",
@@ -196,9 +197,9 @@ def as_numbers(value: Any) -> np.ndarray | jax.Array:
         return value
     if hasattr(value, "__jax_array__") or _holds(value, jax.Array):
         return jnp.asarray(value)
-    array = np.asarray(value)
+    array = np.array(value)  # a copy: later writes into an array do not show
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # files may have the other one
-    if array.dtype.kind in "biufcV":
+    if array.dtype.kind in "biufcV" and not isinstance(value, np.ma.MaskedArray):  # which would lose its mask
         return array
     if array.dtype.kind == "O" and all(isinstance(item, int) for item in array.flat):
         raise _too_long(value, 64, "pass a float")
@@ -235,7 +236,11 @@ def as_constant(value: Any) -> np.ndarray | jax.Array:
     if isinstance(array, jax.Array):
         return array
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__") or _holds(value, np.generic):
-        return array.astype(canonical(array.dtype), copy=False)
+        with np.errstate(over="ignore"):
+            narrow = array.astype(canonical(array.dtype), copy=False)
+        if not holds(narrow, array):
+            raise _too_long(value, 32, "turn on jax_enable_x64, or give numbers that fit")
+        return narrow
     if array.dtype.kind == "f":
         return array.astype(np.float32)
     if array.dtype.kind == "c":
@@ -249,6 +254,20 @@ def as_constant(value: Any) -> np.ndarray | jax.Array:
                 value, 32, "turn on jax_enable_x64, or pass a NumPy array of an unsigned or floating dtype"
             )
     return array
+
+
+def holds(narrow: np.ndarray[Any, Any], wide: np.ndarray[Any, Any]) -> bool:
+    """Tell whether each number is there in a narrower dtype: whole ones as they are, others rounded.
+
+    Example:
+        >>> holds(np.float32(0.1), np.float64(0.1)), holds(np.float32(np.inf), np.float64(1e300))
+        (True, False)
+    """
+    if wide.dtype.kind in "iu":
+        return bool(np.array_equal(narrow, wide))
+    if wide.dtype.kind not in "fc":
+        return True
+    return bool(np.array_equal(np.isfinite(narrow), np.isfinite(wide)))
 
 
 def _too_long(value: Any, bits: int, fix: str) -> InitializerError:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxscope._core.base import names
 from jaxscope._core.base.describe import describe
@@ -110,10 +111,16 @@ def _find(run: Pass, full: str, own: str) -> Entry:
 
 def _as_array(run: Pass, entry: Entry, value: Any) -> Any:
     try:
-        return value if isinstance(value, jax.Array) else jnp.asarray(as_constant(value))
-    except InitializerError:
+        return value if isinstance(value, jax.Array) else jnp.array(as_constant(value))
+    except InitializerError as problem:
+        numbers = isinstance(value, np.ndarray | np.generic | int) and not isinstance(
+            value, np.ma.MaskedArray
+        )
+        what = ", which is no array"
+        if numbers:
+            what = f", and {str(problem).partition(chr(10))[0]}"
         raise StateError(
-            f"variable {entry.name!r} is set to {type(value).__name__}, which is no array",
+            f"variable {entry.name!r} is set to {type(value).__name__}{what}",
             code="set_to_no_array",
             first=run.first(entry),
             again=here(),

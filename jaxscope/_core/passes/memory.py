@@ -16,11 +16,13 @@ class Memory:
         made_at: Where the last recording made each variable.
         compiles: Whether something in the call would be compiled anew each time that it runs eagerly.
         sites: Whether an error had to say where a variable was made, so that replays note it.
+        asked: The names that were read of variables that are given on demand.
         eagerly: Why an eager call has to run as it is written, operation by operation; None: it need not.
     """
 
     __slots__ = (
         "_written",
+        "asked",
         "compiles",
         "completed",
         "eagerly",
@@ -36,6 +38,7 @@ class Memory:
     def __init__(self) -> None:
         self.places: set[tuple[str, int]] = set()
         self.numbered = False
+        self.asked: set[str] = set()
         self.completed = False
         self.made_at: dict[str, Any] = {}
         self.compiles = False

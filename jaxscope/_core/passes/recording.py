@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax import core
 
+from jaxscope._core.base.sites import here
 from jaxscope._core.initializers.base import Initializer
 from jaxscope._core.passes import refusals
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpec
-from jaxscope.errors import InitializerError
+from jaxscope.errors import InitializerError, TraceError
 
 
 @functools.cache
@@ -26,12 +27,19 @@ def _primitive() -> Any:
     primitive = Primitive("variables")
     primitive.multiple_results = True
     primitive.def_abstract_eval(lambda *, aval, count, label: [aval] * count)  # noqa: ARG005
-    primitive.def_impl(
-        lambda *, aval, count, label: [  # noqa: ARG005
-            jnp.zeros(aval.shape, aval.dtype) for _ in range(count)
-        ]
-    )
+    primitive.def_impl(_evaluated)
     return primitive
+
+
+def _evaluated(*, aval: Any, count: int, label: Any) -> list[jax.Array]:
+    if label is not None:  # a value that comes later must not be taken for one that is there now
+        raise TraceError(
+            "a block cannot be recorded inside jax.ensure_compile_time_eval()",
+            code="cannot_lift",
+            at=here(),
+            fix="call it outside, or call the function itself",
+        )
+    return [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)]
 
 
 def _placeholders(shape: Any, dtype: Any, count: int, *, weak: bool = False) -> list[jax.Array]:

@@ -100,6 +100,7 @@ class Replaying(Pass):
             and value.shape == entry.shape
             and callable(entry.initializer)
             and (not entry.request.explicit or value.dtype == entry.dtype)
+            and not value.weak_type
         ):
             entry.value = value
             return self._lent(value)
@@ -136,6 +137,7 @@ class Replaying(Pass):
                 error.add(at=entry.site, scope=self.describe_scope())
                 raise
         _ARRAYS.add(type(value))
+        value = strong(value)
         entry.shape = value.shape
         entry.value = value
         return self._lent(value)

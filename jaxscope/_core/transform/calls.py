@@ -7,7 +7,7 @@ from typing import Any, cast
 import jax
 
 from jaxscope._core.base import compat
-from jaxscope._core.base.calls import Arguments, Call, Result
+from jaxscope._core.base.calls import Arguments, Call, Result, narrows
 from jaxscope._core.base.program import Program
 from jaxscope._core.base.recent import Recent
 from jaxscope._core.base.sites import here
@@ -18,9 +18,10 @@ from jaxscope._core.passes.replaying import Replaying
 from jaxscope._core.passes.traces import Restart
 from jaxscope._core.transform.exploring import NEEDS_VALUES, explore, off_the_record
 from jaxscope._core.transform.kind import Kind
+from jaxscope._core.variables.given import OnDemand, as_given
 from jaxscope._core.variables.specs import VariableSpec
 from jaxscope._core.variables.tree import Variables
-from jaxscope.errors import VariablesMismatchError
+from jaxscope.errors import DtypeMismatchError, VariablesMismatchError
 
 __all__ = ["Calls"]
 
@@ -34,6 +35,9 @@ _RESTLESS = "the function changes what it reads while it runs"
 #: Each reason is told once, and no more than so many.
 _WARNINGS = 16
 
+
+#: Stands for what JAX cannot hold.
+_MISFIT = object()
 
 Make = Callable[[Any, bool], Replaying]
 
@@ -87,7 +91,7 @@ class Calls:
         given = _as_tree(given)
         call = Arguments(bound, args, kwargs, structs=False)
         kind = self._kind(call)
-        memory = self._memories.of(kind.exact)
+        memory = self._memories.of(kind.exact if kind.calm else kind.with_given(given))
         make = self._maker(purpose, memory)
 
         def as_written(**how: bool) -> Any:
@@ -114,9 +118,14 @@ class Calls:
                     if restart.traces.memory is not memory:
                         raise
                 learn()
-            variables = Call(given, structs=False)
-            if memory.inner and not memory.eagerly and not any(variables.static):
-                return self._jitted(purpose, memory, make, kind, variables, call)
+            if memory.inner and not memory.eagerly:
+                variables = Call(_held(given, memory), structs=False, ordered=False)
+                if any(variables.static):
+                    kind.forget("the given variables are not all arrays that JAX can hold as they are")
+                elif place := call.narrowed():
+                    kind.forget(f"{place} is an array that jax.jit would make another one of")
+                else:
+                    return self._jitted(purpose, memory, make, kind, variables, call)
         result = as_written(everywhere=eager and not (kind.calm or memory.completed))
         if eager and memory.inner:
             self._warn(memory.eagerly or kind.why)
@@ -191,7 +200,25 @@ def _as_tree(given: Any) -> Any:
             at=here(),
             fix="pass what net.init returned, or a dict such as {'dense/kernel': array}",
         )
-    return given if isinstance(given, Variables) or type(given) is dict else dict(given)
+    return given if isinstance(given, Variables) or type(given) is dict else OnDemand(given)
+
+
+def _held(given: Any, memory: Memory) -> Any:
+    """Return given variables as JAX holds them; what it does not hold stays as it is."""
+    if isinstance(given, OnDemand):
+        memory.asked |= given.read.keys()
+        given = {name: given[name] for name in memory.asked if name in given}
+    elif not any(map(narrows, given.values())):
+        return given
+
+    def held(name: str, value: Any) -> Any:
+        try:
+            return as_given(name, value) if narrows(value) else value
+        except DtypeMismatchError:  # which is for a request to tell, if there is one
+            return _MISFIT
+
+    made = {name: held(name, given[name]) for name in given}
+    return Variables(made, non_trainable=given.non_trainable) if isinstance(given, Variables) else made
 
 
 def _looked_into() -> bool:
@@ -226,7 +253,7 @@ def _without_references(
         from jaxscope._core.passes.discharge import discharged  # which `import jaxscope` has no time for
 
         try:
-            return discharged(once, given, args, kwargs)
+            return discharged(once, _held(given, memory), args, kwargs)
         except NEEDS_VALUES:  # `float(x)` in an eager call: as it is written, then
             if compat.staging_trace() is not None:
                 raise

@@ -46,7 +46,7 @@ def off_the_record(
         take: Returns what is wanted of the pass; no array among it.
         everywhere: Whether the first pass is to have the real key everywhere.
     """
-    variables = Call(given)
+    variables = Call(given, ordered=False)
     memory.eagerly = None
 
     taken: list[T] = []  # JAX may remember what a function returned

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +11,7 @@ from jax import lax
 
 from jaxscope._core.base.calls import Arguments
 from jaxscope._core.base.sameness import Look
+from jaxscope._core.variables.given import OnDemand
 
 __all__ = ["Kind"]
 
@@ -65,13 +66,29 @@ class Kind:
         """Equal for calls that are the same but for the values of their arrays; None: unknown."""
         return None if self.key is None else (self.key, self.types)
 
+    def with_given(self, given: Mapping[Any, Any]) -> Hashable:
+        """Equal for calls that are the same, but for the values of arrays, with like variables; or None."""
+        if self.key is None:
+            return None
+        if isinstance(given, OnDemand):  # whose values are not to be read
+            return self.key, self.types, tuple(given)
+        types = [(name, jax.typeof(value)) for name, value in given.items() if isinstance(value, jax.Array)]
+        return self.key, self.types, tuple(types)
+
 
 # --- what traces -----------------------------------------------------------------------------------
 
 #: Libraries whose functions run none of the user's in a trace, apart from those of JAX that are named below.
 _CALM = frozenset({"jax", "jaxlib", "jaxscope", "numpy", *sys.stdlib_module_names})
-_BLOCKS = frozenset({"jit", "scan_layers", "ensemble", "lift", "jaxscope"})
-_MODULES = frozenset({"jax.numpy", "jax.nn", "jax.random", "jax.scipy.special"})
+#: By these code gets at anything.
+_ANY = frozenset({"gc", "importlib", "inspect", "pkgutil", "runpy", "sys"})
+_BLOCKS = frozenset({"jit", "scan_layers", "ensemble", "lift", "remat", "rnn", "jaxscope"})
+#: The modules of JAX whose functions run none of the user's, apart from those of `_tracing`.
+_MODULES = (
+    "jax jax.core jax.debug jax.dtypes jax.errors jax.extend.core jax.lax jax.nn jax.nn.initializers "
+    "jax.numpy jax.numpy.fft jax.numpy.linalg jax.random jax.scipy.special jax.scipy.stats jax.sharding "
+    "jax.tree jax.tree_util"
+)
 
 
 @functools.cache
@@ -88,21 +105,31 @@ def _tracing() -> list[Any]:
     return [thing for thing in found if thing is not None]
 
 
+@functools.cache
+def _calm() -> frozenset[int]:
+    """Return the identities of all that JAX offers which runs none of the user's functions in a trace."""
+    modules = [sys.modules[name] for name in _MODULES.split() if name in sys.modules]
+    tracing = {id(thing) for thing in _tracing()}
+    things = [
+        thing for module in modules for thing in vars(module).values() if not isinstance(thing, ModuleType)
+    ]
+    return frozenset(map(id, things)) - tracing
+
+
 @functools.lru_cache(maxsize=4096)
 def _may_trace(called: tuple[str, ...]) -> bool:
     """Tell whether what is called of a library may run one of the user's functions in a trace."""
-    if called[0].partition(".")[0] not in _CALM:
+    root = called[0].partition(".")[0]
+    if root not in _CALM or root in _ANY:
         return True
-    if called[0].startswith("jaxscope"):
+    if root == "jaxscope":
         return called[-1] in _BLOCKS
-    if not called[0].startswith("jax"):
+    if root not in ("jax", "jaxlib"):
         return False
     thing: Any = sys.modules.get(called[0])
-    for name in called[1:]:
-        for part in name.split("."):
-            thing = getattr(thing, part, None)
-        if thing is None or any(thing is one for one in _tracing()):
-            return True
-    if isinstance(thing, ModuleType):
-        return thing.__name__ not in _MODULES
-    return "experimental" in ".".join((called[0], *called[1:], str(getattr(thing, "__module__", ""))))
+    names = [part for name in called[1:] for part in name.split(".")]
+    for name in names:
+        thing = getattr(thing, name, None)
+        if id(thing) in _calm():  # and so are its attributes: those of `jax.Array`, of a ufunc, ...
+            return False
+    return True

@@ -1,5 +1,6 @@
 """Given values: what is given for a variable becomes a `jax.Array`, or an error that names the variable."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -7,7 +8,37 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope._core.base.describe import describe, shape_text
+from jaxscope._core.initializers.base import holds
 from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
+
+
+class OnDemand(Mapping[str, Any]):
+    """Given variables of which each is read when it is asked for, once: a file's, say.
+
+    Args:
+        values: Full name -> anything.
+
+    Attributes:
+        read: Those that were read.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self.read: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.read:
+            self.read[name] = self._values[name]
+        return self.read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.read or name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def as_given(
@@ -79,7 +110,7 @@ def _converted(name: str, value: Any) -> jax.Array:
     dtype = jax.dtypes.canonicalize_dtype(native.dtype)
     with np.errstate(over="ignore"):
         narrow = native.astype(dtype, copy=False)
-    if dtype != native.dtype and not _holds(narrow, native):
+    if dtype != native.dtype and not holds(narrow, native):
         raise _too_large(name, native, dtype)
     try:
         # Concrete, also where an inner trace asks; a copy, so that later writes into the array do not show.
@@ -87,13 +118,6 @@ def _converted(name: str, value: Any) -> jax.Array:
             return jnp.array(narrow)
     except TypeError as problem:
         raise _no_array(name, f"of numbers but {describe(value)}") from problem
-
-
-def _holds(narrow: np.ndarray[Any, Any], wide: np.ndarray[Any, Any]) -> bool:
-    """Tell whether each value is there in the narrower dtype: whole numbers as they are, others rounded."""
-    if wide.dtype.kind in "iu":
-        return bool(np.array_equal(narrow, wide))
-    return bool(np.array_equal(np.isfinite(narrow), np.isfinite(wide)))
 
 
 def _no_array(name: str, what: str) -> DtypeMismatchError:

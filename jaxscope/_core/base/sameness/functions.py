@@ -1,5 +1,6 @@
 """Functions: what a look at one has to see: its code, and all that this takes from outside."""
 
+import builtins
 import functools
 import gc
 import sys
@@ -36,8 +37,34 @@ _DYNAMIC = frozenset({"eval", "exec", "globals", "__import__", "open", "input"})
 #: Libraries are taken as fixed, apart from what these parts of them are there to give: another value at each
 #: call. What is in brackets makes something that is looked at by itself.
 _CHANGING = {
+    "builtins": set(dir(builtins)) - _DYNAMIC,
+    "datetime.date.today": set[str](),
+    "datetime.datetime.now": set[str](),
+    "datetime.datetime.today": set[str](),
+    "datetime.datetime.utcnow": set[str](),
+    "importlib": {"resources"},
+    "inspect.currentframe": set[str](),
+    "inspect.stack": set[str](),
+    "io": {"BytesIO", "StringIO"},
+    "gc": set[str](),
+    "numpy.fromfile": set[str](),
+    "numpy.genfromtxt": set[str](),
+    "numpy.load": set[str](),
+    "numpy.loadtxt": set[str](),
+    "numpy.memmap": set[str](),
+    "os.environb": set[str](),
+    "os.getenvb": set[str](),
+    "os.listdir": set[str](),
+    "os.read": set[str](),
+    "os.scandir": set[str](),
+    "os.stat": set[str](),
+    "os.urandom": set[str](),
+    "os.walk": set[str](),
     "random": {"Random"},
     "secrets": set[str](),
+    "subprocess": set[str](),
+    "sys._getframe": set[str](),
+    "sys.modules": set[str](),
     "time": {"sleep"},
     "uuid": {"UUID"},
     "os.environ": set[str](),
@@ -55,6 +82,11 @@ def _changes(*names: str) -> bool:
     )
 
 
+def is_builtin(value: Any) -> bool:
+    """Tell whether a thing is one of Python's own builtins."""
+    return value is None or isinstance(value, bool) or getattr(value, "__module__", None) == "builtins"
+
+
 def is_fixed(value: Any) -> bool:
     """Tell whether a thing is what a library offers under a name; nobody changes that."""
     name, home = getattr(value, "__name__", None), getattr(value, "__module__", None)
@@ -67,6 +99,8 @@ def see_fixed(look: Look, value: Any) -> None:
     """Look at a thing that is fixed."""
     look.add(_FIXED, lasting(value))
     look.calls.add((value.__module__, value.__name__))
+    if _changes(value.__module__, value.__name__):
+        look.give_up(f"{value.__module__}.{value.__name__}")
 
 
 def see_function(look: Look, function: types.FunctionType) -> None:
@@ -82,7 +116,9 @@ def see_function(look: Look, function: types.FunctionType) -> None:
         look.users = True
         look.wraps = look.wraps or outer
     look.inside = reads.library
-    look.add(types.FunctionType, reads)
+    # Code gets at a function's own names, too.
+    look.add(types.FunctionType, reads, function.__name__, function.__qualname__)
+    look.see(function.__doc__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         see_cell(look, cell, name)
     if function.__defaults__:
@@ -113,12 +149,18 @@ def _see_global(look: Look, function: types.FunctionType, taken: Name) -> None:
         see_module(look, value, taken.attributes)
     elif value is not ABSENT:
         look.see_at(f" -> {taken.name}", value)
+        if isinstance(value, type) and _changes(value.__module__, value.__qualname__, *taken.attributes):
+            look.give_up(f"a function that uses {'.'.join((taken.name, *taken.attributes))}")
     elif taken.name not in cast(Any, function).__builtins__:
         look.add(ABSENT)
     elif taken.name in _DYNAMIC:
         look.give_up(f"a function that calls {taken.name}()")
-    else:
-        look.add(_BUILTIN)
+    else:  # which somebody may have put there
+        builtin = cast(Any, function).__builtins__[taken.name]
+        if getattr(builtins, taken.name, None) is builtin and is_builtin(builtin):
+            look.add(_BUILTIN)
+        else:
+            look.see_at(f" -> {taken.name}", builtin)
 
 
 def _see_import(look: Look, function: types.FunctionType, taken: Import) -> None:

@@ -126,9 +126,9 @@ def _see_structure(look: Look, value: Any) -> None:
 
 
 def _see_member(look: Look, value: enum.Enum) -> None:
-    look.see(type(value))
-    look.add(value._name_)
-    look.see(value._value_)
+    if not look.again(value):
+        look.see(type(value))
+        look.see_attributes({name: item for name, item in vars(value).items() if name != "__objclass__"})
 
 
 def _see_field(look: Look, value: Any) -> None:
@@ -141,6 +141,12 @@ def _see_context_variable(look: Look, value: "contextvars.ContextVar[Any]") -> N
     """Look at what a context variable is here and now, which is what code that reads it gets."""
     look.add(contextvars.ContextVar, Same(value))
     look.see_at(".get()", value.get(None))
+
+
+def _see_ufunc(look: Look, value: np.ufunc) -> None:
+    look.add(np.ufunc, value)
+    if getattr(np, value.__name__, None) is not value:
+        look.give_up(f"{value!r}, which may run any function")
 
 
 def _see_thread_local(look: Look, value: threading.local) -> None:
@@ -183,6 +189,7 @@ def fill() -> None:
         type(Name.attributes): _see_field,
         contextvars.ContextVar: _see_context_variable,
         threading.local: _see_thread_local,
+        np.ufunc: _see_ufunc,
         types.UnionType: _by_parts("__args__"),
         weakref.ref: _see_reference,
         jax.tree_util.PyTreeDef: _see_structure,
@@ -190,7 +197,7 @@ def fill() -> None:
     by_repr = complex, decimal.Decimal, dt.date, dt.datetime, dt.time, dt.timedelta
     keys = jax.tree_util.DictKey, jax.tree_util.SequenceKey, jax.tree_util.GetAttrKey
     handlers |= dict.fromkeys((*by_repr, *keys), _see_by_repr)
-    by_value = re.Pattern, dt.timezone, np.ufunc
+    by_value = re.Pattern, dt.timezone
     slots = types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType
     handlers |= dict.fromkeys((*by_value, *slots), _see_by_value)
     # These have a state, on which no result should depend.

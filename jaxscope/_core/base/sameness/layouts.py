@@ -44,7 +44,7 @@ class Layout:
             (name, item)
             for one in mro
             for name, item in vars(one).items()
-            if type(item) is types.MemberDescriptorType and not name.startswith("__")
+            if type(item) is types.MemberDescriptorType
         )
         self.hidden = any(_hides(one) for one in mro if one not in _OPEN)
 

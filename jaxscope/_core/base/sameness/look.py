@@ -9,7 +9,17 @@ import jax
 
 from jaxscope._core.base.sameness.same import Same, UnknownError, class_of
 
-__all__ = ["FAMILIES", "FILL", "HANDLERS", "Handler", "Look", "digest", "held_by", "key_of", "kind_of_callable"]
+__all__ = [
+    "FAMILIES",
+    "FILL",
+    "HANDLERS",
+    "Handler",
+    "Look",
+    "digest",
+    "held_by",
+    "key_of",
+    "kind_of_callable",
+]
 
 #: Beyond these, looking would cost more than what it saves: an eager call looks anew each time.
 _THINGS = 40_000

@@ -14,9 +14,18 @@ from jaxscope._core.base.sameness.same import Same, class_of, lasting
 __all__ = ["see_class", "see_object"]
 
 _END = object()
-_METHODS = (types.FunctionType, classmethod, staticmethod, property)
 _MEMORIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+#: What Python and its library note in a class of what is written in it.
+_NOTES = frozenset(
+    f"__{name}__"
+    for name in (
+        *("module", "doc", "dict", "weakref", "slots", "qualname", "annotations", "match_args", "hash"),
+        *("firstlineno", "static_attributes", "dataclass_fields", "dataclass_params", "orig_bases"),
+        *("parameters", "abstractmethods", "type_params", "annotate_func", "annotations_cache", "signature"),
+        *("protocol_attrs", "non_callable_proto_members", "required_keys", "optional_keys", "total"),
+    )
+)
 
 
 def see_class(look: Look, cls: Any) -> None:
@@ -27,15 +36,14 @@ def see_class(look: Look, cls: Any) -> None:
         look.add(lasting(cls) if "<locals>" not in cls.__qualname__ else Same(cls))
         look.calls.add((cls.__module__, cls.__qualname__))
         return
-    look.add(Same(cls))
+    look.add(Same(cls), cls.__name__, cls.__qualname__)
+    look.see(cls.__doc__)
     if type(cls) is not type:
         look.see(type(cls))
     for base in cls.__bases__:
         look.see(base)
     for name, item in tuple(vars(cls).items()):
-        # Of the rest of such names, Python takes note for itself.
-        written = isinstance(item, _METHODS) if name.startswith("__") else not isinstance(item, _SLOTS)
-        if written and name != "_abc_impl":
+        if name not in _NOTES and name != "_abc_impl" and not isinstance(item, _SLOTS):
             look.add(name)
             look.see_at(f".{name}", item)
     look.add(_END)
