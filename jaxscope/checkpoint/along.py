@@ -79,8 +79,9 @@ def _leaf(stored: Stored, name: str, shown: str, like: Any, place: Place, ways: 
 
 def _place(path: Any, like: Any, variables: Mapping[str, Any], ways: Any) -> Place:
     """Return where a leaf is to live: as the given pytree says, else as the variable of its name."""
-    if isinstance(like, jax.ShapeDtypeStruct) and isinstance(like.sharding, Sharding):
-        return like.sharding
+    said = getattr(like, "sharding", None)
+    if isinstance(said, Sharding) and (isinstance(like, jax.ShapeDtypeStruct) or len(said.device_set) > 1):
+        return said
     for key in path:
         read = variables.get(key.key) if isinstance(key, DictKey) else None
         if read is not None and read.wanted.place is not None:

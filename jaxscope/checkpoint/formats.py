@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxscope.checkpoint import folders, indexed, npz, safetensors
+from jaxscope.checkpoint.opened_folder import Folder
 from jaxscope.checkpoint.stored import Stored
 from jaxscope.errors import CheckpointError
 
@@ -56,7 +57,7 @@ def opened(path: str, *, mapped: bool) -> Stored:
         return npz.Npz(path)
     if not os.path.isdir(folders.found(os.path.abspath(path))):
         raise FileNotFoundError(f"there is no file or folder {path!r}")
-    return folders.Folder(path)
+    return Folder(path)
 
 
 def unheld(path: str, dtypes: Mapping[str, np.dtype[Any]]) -> list[str]:

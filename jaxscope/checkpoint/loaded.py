@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
+from jax.tree_util import DictKey
 
 import jaxscope as js
 from jaxscope.checkpoint import along
@@ -19,8 +20,8 @@ from jaxscope.errors import near
 class Loaded(Mapping[str, jax.Array]):
     """Variables of a file or folder, each read when it is asked for, straight to where it is to live.
 
-    `variables` has all of them, as a pytree. The file is open as long as this object, or an array that stays
-    in the file, is there; it may be saved over or deleted meanwhile.
+    `variables` has all of them; as a pytree, which `jax.jit` takes too, it is just those. The file is open as
+    long as this object, or an array that stays in it, is there; it may be saved over or deleted meanwhile.
 
     Example:
         >>> import os, tempfile
@@ -116,3 +117,21 @@ class Loaded(Mapping[str, jax.Array]):
     def report(self) -> Report:
         """What was used, renamed, left, missing and cast, as one table."""
         return self._plan.report
+
+
+def _flatten(loaded: Loaded) -> tuple[tuple[Any, ...], Any]:
+    leaves, tree = jax.tree.flatten(loaded.variables)
+    return tuple(leaves), tree
+
+
+def _flatten_with_keys(loaded: Loaded) -> tuple[tuple[Any, ...], Any]:
+    leaves, tree = _flatten(loaded)
+    return tuple(zip(map(DictKey, loaded.variables), leaves, strict=True)), tree
+
+
+def _unflatten(tree: Any, leaves: Any) -> Any:
+    return jax.tree.unflatten(tree, leaves)
+
+
+# What is made of it is not read from a file: it is `Variables`.
+jax.tree_util.register_pytree_with_keys(Loaded, _flatten_with_keys, _unflatten, _flatten)

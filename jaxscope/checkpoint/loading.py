@@ -57,6 +57,7 @@ def load(
 
     Raises:
         VariablesMismatchError: The file does not fit; one error lists all that is wrong.
+        InvalidShapeError: The variables of the specs cannot be split on the mesh (code `sharding`).
         InitializerError: What is missing cannot be drawn.
         CheckpointError: It is damaged (code `damaged`), or of no known format (code `unknown_format`).
         FileNotFoundError: There is none.

@@ -20,6 +20,7 @@ class Places:
 
     Raises:
         TypeError: The arguments do not go together.
+        InvalidShapeError: Specs cannot be split on the mesh; the one error lists all that is wrong.
     """
 
     def __init__(self, specs: js.VariableSpecs | None, mesh: Any, shardings: Any) -> None:
@@ -32,6 +33,7 @@ class Places:
                 f"shardings must be one, or a mapping of names to them, not {type(shardings).__name__}"
             )
         self._specs, self._mesh, self._given = specs, mesh, shardings
+        self._by_name: Mapping[str, Place] = {} if mesh is None or specs is None else specs.shardings(mesh)
 
     def of(self, structs: Mapping[str, Any], problems: Any) -> dict[str, Place]:
         """Return where each array is to live, and add what is wrong with those that cannot be split so."""
@@ -53,21 +55,16 @@ class Places:
             return self._given
         if self._given is not None:
             return self._given.get(name)
-        if self._mesh is None or self._specs is None:
-            return None
-        if name in self._specs:
-            return NamedSharding(self._mesh, self._specs[name].partition_spec())
-        return NamedSharding(self._mesh, self._stacked(name).partition_spec())
-
-    def _stacked(self, name: str) -> js.VariableSpec:
-        """Return the spec of a stack of layers that the specs have one by one."""
-        assert self._specs is not None
+        if self._mesh is None or self._specs is None or name in self._by_name:
+            return self._by_name.get(name)
+        # A stack of layers that the specs have one by one.
         members = stacks(self._specs, [name])[name]
         specs = js.VariableSpecs(self._specs[member] for member in members)
         for part in name.split("/"):
             if "{}" in part:
                 specs = specs.stack(part)
-        return specs[name]
+        stacked: Place = specs.shardings(self._mesh)[name]
+        return stacked
 
 
 def splits(place: Sharding, shape: tuple[int, ...]) -> bool:

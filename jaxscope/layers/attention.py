@@ -11,7 +11,7 @@ import jaxscope as js
 from jaxscope.layers.cache import Cache
 from jaxscope.layers.call import Constraint, LayerCall, Regularizer, promote
 from jaxscope.layers.dense_layer import dense
-from jaxscope.layers.gathering import bias_of, gather, mask_of
+from jaxscope.layers.gathering import bias_of, booleans, gather, mask_of
 from jaxscope.layers.rotary import rotate
 
 
@@ -88,7 +88,8 @@ def multi_head_attention(
 
     Raises:
         InvalidShapeError: An input has another rank, or sizes do not divide.
-        ValueError: A cache is asked for together with a memory, or positions without rotary ones.
+        ValueError: A cache is asked for together with a memory, or positions without rotary ones; or the mask
+            has fractions, the bias booleans.
         StateError: There is a cache, and `apply` was called instead of `apply_with_state`.
 
     Source:
@@ -111,6 +112,8 @@ def multi_head_attention(
         raise ValueError("a cache is for the inputs' own keys and values; pass memory or cache_size")
     if positions is not None and rotary is None:
         raise ValueError("positions are for rotary positions alone; pass rotary=10000.0 with them")
+    if rotary is not None and (isinstance(rotary, bool) or not rotary > 0):
+        raise ValueError(f"rotary is the base of rotary positions, such as 10000.0, not {rotary!r}")
     kv_heads = num_heads if kv_heads is None else kv_heads
     with LayerCall("multi_head_attention", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
         x = call.inputs
@@ -136,10 +139,10 @@ def multi_head_attention(
         cache = None if cache_size is None else Cache(call, cache_size)
         if rotary is not None:
             begin = 0 if cache is None else cache.begin
-            at = begin + jnp.arange(x.shape[1]) if positions is None else _positions(call, positions)
+            at = begin + jnp.arange(x.shape[1], dtype=jnp.int32) if positions is None else _positions(call, positions)
             q = rotate(q, at, rotary)
             k = rotate(k, at if memory is None else jnp.arange(y.shape[1]), rotary)
-        seen = None if mask is None else jnp.asarray(mask, bool)
+        seen = None if mask is None else booleans(mask)
         if cache is not None:
             k, v, seen = cache.append(k, v, seen)
         pairs = (x.shape[0], num_heads, x.shape[1], k.shape[1])
@@ -147,7 +150,11 @@ def multi_head_attention(
         added = None if bias is None else bias_of(call, bias, pairs)
         z = gather(q, k, v, added, seen, scale, causal and cache is None, implementation)
         z = z if cache is None else cache.or_nan(z)
-        return product(z.reshape(*x.shape[:2], num_heads * size), output_size or x.shape[-1], name="output")
+        return product(
+            z.reshape(*x.shape[:2], num_heads * size),
+            x.shape[-1] if output_size is None else output_size,
+            name="output",
+        )
 
 
 def _head_size(

@@ -52,8 +52,8 @@ class Cache:
         values = self._keep("cached_value", v)
         there = self._keep("cached_mask", new)
         js.set_variable("cache_index", self._end)
-        at = self.begin + jnp.arange(time)
-        seen = jnp.arange(self._size)[None, :] <= at[:, None]
+        at = self.begin + jnp.arange(time, dtype=self.begin.dtype)
+        seen = jnp.arange(self._size, dtype=at.dtype)[None, :] <= at[:, None]
         seen = seen[None, None] & there[:, None, None, :]
         return keys.astype(k.dtype), values.astype(v.dtype), seen
 
@@ -63,8 +63,13 @@ class Cache:
 
     def _keep(self, name: str, new: jax.Array) -> jax.Array:
         shape = [new.shape[0], self._size, *new.shape[2:]]
-        _, old = self._call.state(name, shape, js.initializers.zeros, new.dtype, js.no_regularizer)
-        start: list[Any] = [0, self.begin, *[0] * (new.ndim - 2)]
+        try:
+            _, old = self._call.state(name, shape, js.initializers.zeros, new.dtype, js.no_regularizer)
+        except js.errors.ShapeMismatchError as error:
+            error.fix = "begin with zeros of the shape that is asked for: a cache is for one batch of texts"
+            raise
+        zero = np.zeros((), self.begin.dtype)
+        start: list[Any] = [zero, self.begin, *[zero] * (new.ndim - 2)]
         whole = lax.dynamic_update_slice(old, lax.stop_gradient(new).astype(old.dtype), start)
         js.set_variable(name, whole)
         return lax.dynamic_update_slice(old, new.astype(old.dtype), start)

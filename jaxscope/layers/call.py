@@ -54,7 +54,7 @@ class LayerCall:
         dtype: Any = None,
     ) -> None:
         self.kind = default
-        self.inputs = _as_array(inputs, default)
+        self.inputs = as_array(inputs, f"the input of {default}")
         self.dtype: Any = self.inputs.dtype if dtype is None else jnp.dtype(dtype)
         self.trainable = trainable
         self._asks_for_its_inputs = dtype is None
@@ -216,11 +216,12 @@ def users_line() -> str:
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
-def _as_array(inputs: ArrayLike, kind: str) -> jax.Array:
+def as_array(value: ArrayLike, what: str) -> jax.Array:
+    """Return an array; raise `TypeError` for what cannot be one."""
     try:
-        return jnp.asarray(inputs)
+        return jnp.asarray(value)
     except (TypeError, ValueError) as problem:
-        raise TypeError(f"{kind} takes an array, not {type(inputs).__name__}: {problem}") from problem
+        raise TypeError(f"{what} must be an array, not {type(value).__name__}: {problem}") from problem
 
 
 def whole_number(value: Any, name: str) -> int:

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+import jaxscope as js
+from jaxscope.layers.call import promote, users_line
 from jaxscope.layers.cells import LSTMStateTuple, Step, basic_lstm, basic_rnn, gru, lstm, multi_rnn
 from jaxscope.layers.objects import Layer
 from jaxscope.layers.shaping import dropout
@@ -85,6 +87,8 @@ def _lstm_sizes(given: dict[str, Any]) -> tuple[Any, Any]:
 
 def _multi_sizes(given: dict[str, Any]) -> tuple[Any, Any]:
     sizes = tuple(cell.state_size for cell in given["cells"])
+    if not sizes:
+        raise ValueError("MultiRNNCell needs at least one cell")
     return sizes if given["state_is_tuple"] else sum(sizes), given["cells"][-1].output_size
 
 
@@ -107,6 +111,9 @@ def ResidualWrapper(  # noqa: N802 - TF1's name
     Returns:
         A cell without a scope of its own.
 
+    Raises:
+        InvalidShapeError: When it is called, and input and output are of two shapes.
+
     Source:
         `tf.nn.rnn_cell.ResidualWrapper`.
 
@@ -119,10 +126,20 @@ def ResidualWrapper(  # noqa: N802 - TF1's name
 
     def step(inputs: Any, state: Any) -> tuple[Any, Any]:
         output, after = cell(inputs, state)
-        join = residual_fn or (lambda x, y: jax.tree.map(jnp.add, x, y))
-        return join(inputs, output), after
+        return residual_fn(inputs, output) if residual_fn else jax.tree.map(_sum, inputs, output), after
 
     return Cell(step, cell.state_size, cell.output_size)
+
+
+def _sum(x: jax.Array, y: jax.Array) -> jax.Array:
+    if x.shape != y.shape:
+        raise js.errors.InvalidShapeError(
+            f"a residual cell adds an input of shape {list(x.shape)} to an output of {list(y.shape)}",
+            code="layer_input",
+            at=users_line(),
+            fix="let the cell have as many units as the input has features, or pass residual_fn=",
+        )
+    return jnp.add(*promote(x, y))
 
 
 def DropoutWrapper(  # noqa: N802 - TF1's name
@@ -142,6 +159,9 @@ def DropoutWrapper(  # noqa: N802 - TF1's name
     Returns:
         A cell that takes keys from `js.next_key()`; in `js.layers.rnn`, from its argument `key`.
 
+    Raises:
+        ValueError: A share is not above 0 and up to 1.
+
     Source:
         `tf.nn.rnn_cell.DropoutWrapper`, without its variational masks.
 
@@ -152,6 +172,9 @@ def DropoutWrapper(  # noqa: N802 - TF1's name
         >>> bool((net.apply(net.init(key, x, key), x, key) == 0).any())
         True
     """
+    for keep in (input_keep_prob, output_keep_prob, state_keep_prob):
+        if not isinstance(keep, Tracer) and not 0 < keep <= 1:
+            raise ValueError(f"what is kept must be a share above 0 and up to 1, not {keep!r}")
 
     def drop(values: Any, keep: float | jax.Array) -> Any:
         if not isinstance(keep, Tracer) and keep >= 1:

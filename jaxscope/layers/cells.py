@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, LayerCall, laid_out_as, promote, with_rank_of
+from jaxscope.layers.call import Activation, LayerCall, as_array, laid_out_as, promote, with_rank_of
 
 #: What a step is: (input, state) to (output, next state).
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -280,6 +280,7 @@ def multi_rnn(
 
     Raises:
         InvalidShapeError: There are more or fewer states than steps.
+        ValueError: There are no cells, or functions with one array for all states.
 
     Source:
         `tf.nn.rnn_cell.MultiRNNCell`.
@@ -297,6 +298,10 @@ def multi_rnn(
         multi_rnn_cell/cell_1/basic_lstm_cell/kernel (6, 8)
     """
     steps = list(cells)
+    if not steps:
+        raise ValueError("multi_rnn needs at least one cell")
+    if not state_is_tuple and not all(hasattr(step, "state_size") for step in steps):
+        raise ValueError("state_is_tuple=False needs cells, which know the sizes of their states")
     with LayerCall("multi_rnn_cell", inputs, name, reuse) as call:
         if state_is_tuple:
             states = list(state)
@@ -330,8 +335,8 @@ def _lstm_step(
     proj_clip: float | None = None,
 ) -> tuple[jax.Array, Any]:
     given = units if num_proj is None else num_proj
-    c, h = state if state_is_tuple else jnp.split(jnp.asarray(state), [units], -1)
-    joined, c = _join(call, h, given), jnp.asarray(c)
+    c, h = _parts(call, state, units, given, state_is_tuple)
+    joined, c = _join(call, h, given), as_array(c, f"the state of {call.kind}")
     if c.shape != (*call.inputs.shape[:-1], units):
         raise _wrong_state(call, c, units)
     kernel = call.variable("kernel", [joined.shape[-1], 4 * units], initializer)
@@ -361,6 +366,18 @@ def _lstm_step(
     return h, LSTMStateTuple(c, h) if state_is_tuple else jnp.concatenate(promote(c, h), -1)
 
 
+def _parts(call: LayerCall, state: Any, units: int, output: int, is_tuple: bool) -> tuple[Any, Any]:
+    """Return what an LSTM remembers, and what it gave last."""
+    if not is_tuple:
+        flat = as_array(state, f"the state of {call.kind}")
+        if flat.shape != (*call.inputs.shape[:-1], units + output):
+            raise _wrong_state(call, flat, units + output)
+        return flat[..., :units], flat[..., units:]
+    if not isinstance(state, tuple | list) or len(state) != 2:
+        raise call.wrong_shape("has a state that is no pair", "pass js.layers.LSTMStateTuple(c, h)")
+    return state[0], state[1]
+
+
 def _linear(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     x, kernel, bias = promote(x, kernel, bias)
     outputs = x @ kernel
@@ -369,7 +386,7 @@ def _linear(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
 
 def _join(call: LayerCall, h: ArrayLike, units: int) -> jax.Array:
     """Return input and state side by side."""
-    h = jnp.asarray(h)
+    h = as_array(h, f"the state of {call.kind}")
     if call.inputs.ndim < 2:
         raise call.wrong_shape("takes one step of a batch, [batch, in]", "pass one step, x[:, t]")
     if h.shape != (*call.inputs.shape[:-1], units):

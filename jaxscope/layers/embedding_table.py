@@ -70,7 +70,7 @@ def embedding(
         row = [*embed_dim] if isinstance(embed_dim, Iterable) else [operator.index(embed_dim)]
         if attend and (len(row) != 1 or x.shape[-1:] != tuple(row)):
             raise call.wrong_shape(f"has rows of {row}, and features of another size", "project the features")
-        if isinstance(vocab_size, int) and vocab_size < 1:
+        if isinstance(cast(object, vocab_size), int) and vocab_size < 1:
             raise call.wrong_shape(f"has a table of {vocab_size} rows", "pass a vocab_size above 0")
         if not attend and not jnp.issubdtype(x.dtype, jnp.integer):
             raise js.errors.InvalidDtypeError(

@@ -13,6 +13,14 @@ from jaxscope.layers.call import LayerCall
 Pairs = tuple[int, int, int, int]
 
 
+def booleans(mask: ArrayLike) -> jax.Array:
+    """Return a mask as booleans; raise `ValueError` where it is made of numbers to add."""
+    given = jnp.asarray(mask)
+    if jnp.issubdtype(given.dtype, jnp.inexact):
+        raise ValueError("mask tells by booleans where there is something to see; numbers to add are bias=")
+    return given.astype(bool)
+
+
 def mask_of(call: LayerCall, mask: jax.Array, pairs: Pairs) -> jax.Array:
     """Return a mask with axes of batch, heads, queries and keys.
 
@@ -40,6 +48,8 @@ def bias_of(call: LayerCall, bias: ArrayLike, pairs: Pairs) -> jax.Array:
         InvalidShapeError: They do not broadcast to these axes.
     """
     bias = jnp.asarray(bias)
+    if jnp.issubdtype(bias.dtype, jnp.bool):
+        raise ValueError("bias is added to the logits; booleans that tell where there is something are mask=")
     shape = (1,) * (4 - bias.ndim) + bias.shape
     if not _goes_with(shape, pairs):
         raise call.wrong_shape(

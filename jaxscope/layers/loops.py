@@ -259,6 +259,14 @@ def _as_before(call: LayerCall, after: Any, before: Any) -> Any:
 
 def _lengths(call: LayerCall, lengths: ArrayLike, batch: int) -> jax.Array:
     lengths = jnp.asarray(lengths)
+    if not jnp.issubdtype(lengths.dtype, jnp.integer) and lengths.size:
+        raise js.errors.InvalidDtypeError(
+            f"{call.kind} takes lengths, which are whole numbers, not {lengths.dtype}",
+            code="layer_dtype",
+            at=users_line(),
+            scope=str(call.scope),
+            fix="convert them: lengths.astype(int); booleans for each time are mask=",
+        )
     if lengths.shape != (batch,):
         raise call.wrong_shape(f"has lengths of shape {list(lengths.shape)}", f"pass {batch} lengths")
     return lengths

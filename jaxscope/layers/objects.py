@@ -1,5 +1,6 @@
 """Layers as objects: a function with its arguments, whose calls in a pass share one scope."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,11 @@ class Layer:
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        order = list(inspect.signature(function).parameters)[1 : 1 + len(args)]
+        if "name" in order:
+            # As in TF1, a name may come by position.
+            kwargs = {**dict(zip(order, args, strict=True)), **kwargs}
+            args, name = (), kwargs.pop("name")
         self._function = function
         self._name = name or default_name
         self._args = args

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from jax.sharding import AbstractMesh, Mesh, PartitionSpec
 
@@ -33,7 +33,7 @@ def fsdp(
         A function of the request, for `partitioner=` or a rule of `with_shardings`.
 
     Raises:
-        InvalidShapeError: The mesh has no such axis (code `sharding`).
+        InvalidShapeError: The mesh has no such axis (code `sharding`), or is none (code `mesh`).
 
     Source:
         Rajbhandari et al., "ZeRO", 2020.
@@ -51,13 +51,19 @@ def fsdp(
         >>> shardings["dense/kernel"].spec == P("data", "model"), shardings["dense/bias"].spec == P()
         (True, True)
     """
+    if not isinstance(cast(object, mesh), Mesh | AbstractMesh):
+        raise js.errors.InvalidShapeError(
+            f"a mesh is needed, not {type(mesh).__name__}",
+            code="mesh",
+            fix='pass the mesh and the name of its axis: js.sharding.fsdp(mesh, "data")',
+        )
     names = axis if isinstance(axis, tuple) else (axis,)
     sizes = dict(mesh.shape)
     if missing := [name for name in names if name not in sizes]:
         raise js.errors.InvalidShapeError(
             f"the mesh has no axis {missing[0]!r}",
             code="sharding",
-            near=js.errors.near(missing[0], sizes),
+            near=js.errors.near(str(missing[0]), sizes),
             fix=f"use one of {', '.join(map(str, sizes))}",
         )
     parts = math.prod(sizes[name] for name in names)

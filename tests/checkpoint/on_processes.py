@@ -1,17 +1,16 @@
 """Run by `test_processes`, by each of some processes: the first save together, the next go on from that."""
 
-# ruff: noqa: E402 - what is set before JAX is imported
-
 import os
 import sys
 
-_, PORT, COUNT, ME, FOLDER = sys.argv
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={8 // int(COUNT)}"
-os.environ["JAX_PLATFORMS"] = "cpu"
+if __name__ == "__main__":
+    _, PORT, COUNT, ME, FOLDER = sys.argv
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={8 // int(COUNT)}"
+    os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax
 
-if int(COUNT) > 1:  # before anything is computed
+if __name__ == "__main__" and int(COUNT) > 1:  # before anything is computed
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(f"localhost:{PORT}", int(COUNT), int(ME))
 
@@ -37,12 +36,12 @@ def check(loaded, step):
     assert loaded.key == jax.random.key(step)
 
 
-def main():
-    assert (jax.process_count(), jax.device_count()) == (int(COUNT), 8)
-    shape = {1: (1, 8), 2: (4, 2), 4: (2, 4)}[int(COUNT)]
+def main(count, folder):
+    assert (jax.process_count(), jax.device_count()) == (count, 8)
+    shape = {1: (1, 8), 2: (4, 2), 4: (2, 4)}[count]
     mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     like = jax.eval_shape(TX.init, VARIABLES.trainable)
-    manager = js.checkpoint.Manager(os.path.join(FOLDER, "run"), keep=2, every=2)
+    manager = js.checkpoint.Manager(os.path.join(folder, "run"), keep=2, every=2)
     with manager:
         last = manager.latest_step
         if last is None:
@@ -51,7 +50,7 @@ def main():
         else:
             loaded = manager.load(SPECS, opt_state=like, mesh=mesh)
             check(loaded, last)
-            check(js.checkpoint.load(os.path.join(FOLDER, "model"), SPECS, opt_state=like, mesh=mesh), last)
+            check(js.checkpoint.load(os.path.join(folder, "model"), SPECS, opt_state=like, mesh=mesh), last)
             variables, state = loaded.variables, loaded.opt_state
         first = 0 if last is None else last + 1
         for step in range(first, first + 5):
@@ -61,12 +60,13 @@ def main():
         assert manager.steps == [last - 2, last]
     for _ in range(2):  # into the place of the one before
         js.checkpoint.save(
-            os.path.join(FOLDER, "model"), variables, opt_state=state, step=last, key=jax.random.key(last)
+            os.path.join(folder, "model"), variables, opt_state=state, step=last, key=jax.random.key(last)
         )
-    if int(COUNT) > 1:
+    if count > 1:
         with pytest.raises(js.errors.CheckpointError, match="over several processes: save it into a folder"):
-            js.checkpoint.save(os.path.join(FOLDER, "model.npz"), variables)
+            js.checkpoint.save(os.path.join(folder, "model.npz"), variables)
     print("well", last)
 
 
-main()
+if __name__ == "__main__":
+    main(int(COUNT), FOLDER)

@@ -358,6 +358,24 @@ def test_apply_reads_what_it_needs(tmp_path: Path):
     same(SPECS.bind(loaded), VARIABLES)
 
 
+def test_a_loaded_file_is_a_tree(tmp_path: Path):
+    """Transforms take it as they take its variables, and what they make are `Variables`."""
+    js.checkpoint.save(tmp_path / "m.npz", VARIABLES)
+    loaded = js.checkpoint.load(tmp_path / "m.npz", SPECS)
+    np.testing.assert_array_equal(jax.jit(gpt.apply)(loaded, X), jax.jit(gpt.apply)(VARIABLES, X))
+    same(jax.tree.map(lambda value: value, loaded), VARIABLES)
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(loaded)]
+    assert paths == [path for path, _ in jax.tree_util.tree_leaves_with_path(VARIABLES)]
+
+
+def test_specs_that_do_not_fit_the_mesh(tmp_path: Path):
+    """All of them are in the specs' own error."""
+    js.checkpoint.save(tmp_path / "m.npz", VARIABLES)
+    with pytest.raises(js.errors.InvalidShapeError) as caught:
+        js.checkpoint.load(tmp_path / "m.npz", SPECS, mesh=jax.make_mesh((1,), ("data",)))
+    assert str(caught.value).count("/kernel") == 2
+
+
 # --- places ----------------------------------------------------------------------------------------
 
 

@@ -172,6 +172,30 @@ def test_in_float64(kv_heads):
         )
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_cache_in_each_dtype(dtype):
+    """In 64 and 16 bits, too, pieces give what the whole gives."""
+    close = {"float64": 1e-12, "float16": 5e-3, "bfloat16": 4e-2}[dtype]
+    with jax.enable_x64(dtype == "float64"):
+        x = X.astype(jnp.dtype(dtype))
+        pieces = attention(cache_size=7, rotary=100.0, kv_heads=1)
+        variables = random_variables(pieces, x)
+        y, state = pieces.apply_with_state(variables, x[:, :4])
+        rest, _ = pieces.apply_with_state({**variables, **state}, x[:, 4:])
+        weights = {name: v for name, v in variables.items() if "cache" not in name}
+        whole = attention(causal=True, rotary=100.0, kv_heads=1).apply(weights, x)
+        found = np.concatenate([y, rest], 1).astype(float)
+        np.testing.assert_allclose(found, np.asarray(whole).astype(float), rtol=close, atol=close)
+
+
+def test_cache_of_another_batch():
+    """A cache belongs to one batch of texts; another one is told to begin anew."""
+    net = attention(cache_size=6)
+    with pytest.raises(js.errors.ShapeMismatchError, match="begin with zeros") as caught:
+        net.apply_with_state(net.init(KEY, X), X[:1])
+    assert caught.value.facts["inputs"] == "float32[1,6,8]"
+
+
 def test_cache_in_scan_layers():
     """Layers that are scanned have a cache each."""
 

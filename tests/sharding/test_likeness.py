@@ -126,10 +126,12 @@ def test_real_arrays_are_placed_by_it():
     [
         ({"mu": {"a/kernel": jnp.ones(4), "other/kernel": jnp.ones(4)}}, "['mu']['other/kernel']"),
         ({"mu": js.Variables({"scale": jnp.ones(()), "other": jnp.ones(4)})}, "['mu']['other']"),
-        (jnp.ones(10), "the tree, an array"),  # of `optax.flatten`, say
+        (jnp.ones(10), "the tree itself"),  # of `optax.flatten`, say
         ([jnp.ones(3), 1.0], "[0]"),
+        (SPECS, "the tree itself"),
+        ({"mu": VALUES, "what": "text"}, "['what']"),
     ],
-    ids=["name", "beside", "flat", "list"],
+    ids=["name", "beside", "flat", "list", "specs", "text"],
 )
 def test_another_tree_is_an_error(tree, unknown: str):
     """Arrays that belong to no variable are told by their places."""
@@ -188,3 +190,6 @@ def test_fsdp_of_an_axis_that_is_not_there():
     with pytest.raises(js.errors.InvalidShapeError, match="no axis 'dta'") as caught:
         js.sharding.fsdp(MESH, "dta")
     assert (caught.value.code, caught.value.facts["near"]) == ("sharding", "data")
+    for mesh, axis in ((MESH, None), (MESH, 3), ("data", "data")):
+        with pytest.raises(js.errors.InvalidShapeError):
+            js.sharding.fsdp(mesh, axis)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import time
 
 import jax
@@ -126,6 +127,8 @@ def test_as_text_as_table_and_as_json():
         "gradients": 8192,
         "optimizer": 16384,
     }
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    assert len({plan, SPECS.plan(MESH)}) == 2
     assert plan == SPECS.plan(MESH, optimizer=optax.adam(1e-3), batch={"x": jnp.zeros([8, 2])})
 
 

@@ -77,21 +77,30 @@ def likenesses(
 
 def _check(found: list[Likeness]) -> None:
     """Raise `VariablesMismatchError` where a tree is about other variables than the shardings are."""
-    arrays = [one for one in found if type_of(one.leaf)[0]]  # more than numbers
     beside = {one.path[:-1] for one in found if one.name is not None}
-    unknown = [
-        one
-        for one in arrays
-        if one.name is None
-        and (not beside or (_is_word(one.path[-1]) and ("/" in one.path[-1].key or one.path[:-1] in beside)))
-    ]
+    unknown = [one for one in found if one.name is None and _is_strange(one, beside)]
     if unknown:
         raise VariablesMismatchError(
             "the tree is not of the variables that the shardings are of",
             code="likeness",
-            unknown="\n".join(jax.tree_util.keystr(one.path) or "the tree, an array" for one in unknown),
+            unknown="\n".join(jax.tree_util.keystr(one.path) or "the tree itself" for one in unknown),
             fix="pass shardings of all variables that the tree was made for, stacked as they are there",
         )
+
+
+def _is_strange(one: Likeness, beside: set[tuple[Any, ...]]) -> bool:
+    """Tell whether a leaf without a variable should have one: an array among named ones, or instead of them.
+
+    Args:
+        one: The leaf.
+        beside: Where in the tree there are leaves of variables.
+    """
+    shape, _ = type_of(one.leaf)
+    if shape is None:
+        return not isinstance(one.leaf, bool | int | float | complex)
+    if not shape:
+        return False
+    return not beside or (_is_word(one.path[-1]) and ("/" in one.path[-1].key or one.path[:-1] in beside))
 
 
 def _name_in(path: tuple[Any, ...], known: Mapping[str, Any]) -> str | None:

@@ -88,6 +88,9 @@ class Plan(Value):
         self.problems = problems
         self.whole = whole
 
+    def _compared(self) -> tuple[Any, ...]:
+        return tuple({**vars(self), "mesh": tuple(self.mesh.items())}.values())
+
     @property
     def devices(self) -> int:
         """The number of devices."""
