@@ -21,6 +21,7 @@ from jaxscope.errors import CheckpointError
 ALONG = "jaxscope:"
 STEP, KEY, OPT_STATE = ALONG + "step", ALONG + "key", ALONG + "opt_state"
 #: Facts: the version of this layout; and what their names begin with.
+_LONGEST = 60_000  # bytes of a name: zips have no longer ones
 VERSION, FROZEN, IMPL = "jaxscope", "not trainable:", "key of:"
 
 
@@ -32,7 +33,9 @@ def flat(
     Raises:
         CheckpointError: Something is no array, or has a name that is taken; one error tells all.
     """
-    made = variables if isinstance(variables, js.Variables) else js.Variables.from_nested(variables)
+    # What was loaded has `variables`, which know what is trainable.
+    there = getattr(variables, "variables", variables)
+    made = there if isinstance(there, js.Variables) else js.Variables.from_nested(there)
     given: list[tuple[str, Any]] = list(made.items())
     facts = {VERSION: "1"} | {FROZEN + name: "" for name in made.non_trainable}
     if opt_state is not None:
@@ -108,7 +111,8 @@ def is_key(value: Any) -> bool:
 
 
 def _may_be_called(name: str) -> bool:
-    return is_text(name) and not name.startswith((ALONG, "__")) and "\0" not in name
+    short = is_text(name) and len(name.encode()) < _LONGEST
+    return short and not name.startswith((ALONG, "__")) and "\0" not in name
 
 
 def _array(value: Any) -> Any:

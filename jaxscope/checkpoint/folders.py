@@ -6,6 +6,7 @@ keys on the way to an array, joined by slashes, are its name.
 Arrays of no elements, which orbax refuses, are facts.
 """
 
+import importlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -32,17 +33,14 @@ def orbax() -> Any:
         ImportError: It is not installed.
     """
     try:
-        import orbax.checkpoint
+        return importlib.import_module("orbax.checkpoint")  # an extra, which type checkers need not have
     except ImportError as problem:
         raise ImportError("folders need orbax: pip install 'jaxscope[checkpoint]'") from problem
-    return orbax.checkpoint
 
 
 def epath(path: str) -> Any:
     """Return a path as orbax's handlers take it."""
-    from etils import epath
-
-    return epath.Path(path)
+    return importlib.import_module("etils.epath").Path(path)
 
 
 def arguments(arrays: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:

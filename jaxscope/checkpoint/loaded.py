@@ -68,10 +68,11 @@ class Loaded(Mapping[str, jax.Array]):
             for name in names
             if name not in found and (read := self._plan.reads.get(name)) is not None
         }
-        found |= zip(reads, fetched(self._stored, list(reads.values())), strict=True)
-        drawn = [self._plan.drawn[name] for name in names if name not in found]
-        if drawn:
-            found |= self._drawn(js.VariableSpecs(drawn))
+        with jax.ensure_compile_time_eval():  # arrays, also where a trace asks
+            found |= zip(reads, fetched(self._stored, list(reads.values())), strict=True)
+            drawn = [self._plan.drawn[name] for name in names if name not in found]
+            if drawn:
+                found |= self._drawn(js.VariableSpecs(drawn))
         self._values.update(found)
         return found
 
@@ -100,7 +101,8 @@ class Loaded(Mapping[str, jax.Array]):
             return None
         leaves, tree = self._plan.opt_state
         at = [at for at, leaf in enumerate(leaves) if isinstance(leaf, Read)]
-        values = dict(zip(at, fetched(self._stored, [leaves[one] for one in at]), strict=True))
+        with jax.ensure_compile_time_eval():
+            values = dict(zip(at, fetched(self._stored, [leaves[one] for one in at]), strict=True))
         return jax.tree.unflatten(tree, [values.get(at, leaf) for at, leaf in enumerate(leaves)])
 
     @functools.cached_property
@@ -111,7 +113,8 @@ class Loaded(Mapping[str, jax.Array]):
     @functools.cached_property
     def key(self) -> jax.Array | None:
         """The key or keys that were saved, typed or legacy as they were; None for none."""
-        return along.key_of(self._stored)
+        with jax.ensure_compile_time_eval():
+            return along.key_of(self._stored)
 
     @property
     def report(self) -> Report:

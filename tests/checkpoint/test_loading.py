@@ -368,6 +368,33 @@ def test_a_loaded_file_is_a_tree(tmp_path: Path):
     assert paths == [path for path, _ in jax.tree_util.tree_leaves_with_path(VARIABLES)]
 
 
+def test_read_in_a_trace(tmp_path: Path):
+    """Values are values there, too, and none of the trace stays behind."""
+    js.checkpoint.save(tmp_path / "m.npz", VARIABLES, key=jax.random.key(1), opt_state=[jnp.ones(2)])
+    loaded = js.checkpoint.load(
+        tmp_path / "m.npz", SPECS, missing="init", key=jax.random.key(0), opt_state=[jnp.ones(2)]
+    )
+    kept = []
+
+    @jax.jit
+    def step(x):
+        kept.extend([loaded["gpt/scale"], loaded.key, *loaded.opt_state])
+        return gpt.apply(loaded, x)
+
+    with jax.checking_leaks():
+        np.testing.assert_allclose(step(X), gpt.apply(VARIABLES, X), rtol=1e-5)
+    assert not any(isinstance(value, jax.core.Tracer) for value in kept)
+    same(loaded["gpt/scale"], VARIABLES["gpt/scale"])
+
+
+def test_what_was_loaded_is_saved_again(tmp_path: Path):
+    """Into its own file, from which its arrays come, and it is as trainable."""
+    path = tmp_path / "m.safetensors"
+    js.checkpoint.save(path, VARIABLES)
+    js.checkpoint.save(path, js.checkpoint.load(path))
+    same(js.checkpoint.load(path).variables, VARIABLES)
+
+
 def test_specs_that_do_not_fit_the_mesh(tmp_path: Path):
     """All of them are in the specs' own error."""
     js.checkpoint.save(tmp_path / "m.npz", VARIABLES)

@@ -311,7 +311,14 @@ def test_one_error_tells_all_that_cannot_be_saved(tmp_path: Path, name: str):
     js.checkpoint.save(tmp_path / name, {"w": jnp.ones(3)})
     gone = jnp.ones(3)
     gone.delete()
-    wrong = {"a": "text", "b": gone, "jaxscope:step": jnp.ones(1), "c": None, "d": np.array(["x"])}
+    wrong = {
+        "a": "text",
+        "b": gone,
+        "n" * 70_000: jnp.ones(1),
+        "jaxscope:step": jnp.ones(1),
+        "c": None,
+        "d": np.array(["x"]),
+    }
     with pytest.raises(js.errors.CheckpointError) as caught:
         js.checkpoint.save(tmp_path / name, wrong)
     assert caught.value.code == "unsupported"
