@@ -341,3 +341,16 @@ def test_a_place_is_where_stack_put_it(sizes: list[int], data: st.DataObject):
         stack, index = place
         assert layer_of(whole[stack], index) == single[name]
         assert layer_of(whole[stack], (*index[:-1], 9)) is None
+
+
+@pytest.mark.parametrize("above", ["", "deep/"])
+def test_levels_of_one_name(above: str):
+    """Layers in layers of the same name, stacked twice: each number keeps its axis, and all come back."""
+    values = js.Variables(
+        {f"{above}layer_{i}/layer_{j}/w": jnp.full(4, 10 * i + j) for i in range(2) for j in range(3)}
+    )
+    both = values.stack("layer_{}").stack("layer_{}")
+    assert {name: value.shape for name, value in both.items()} == {
+        f"{above}layer_{{}}/layer_{{}}/w": (2, 3, 4)
+    }
+    assert_same(both.unstack(), values)

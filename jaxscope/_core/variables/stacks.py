@@ -181,7 +181,8 @@ def stacked(
         if len({is_trainable(layer) for layer in column}) > 1:
             raise unlike(name, ["trainable", "not trainable"])
         # Axes are in the order of the numbers in the name.
-        axis = name.partition(pattern)[0].count("{}")
+        new = next(at for at, (one, other) in enumerate(zip(name, column[0], strict=False)) if one != other)
+        axis = name[:new].count("{}")
         yield name, column[0], join(name, [values[layer] for layer in column], axis)
 
 
