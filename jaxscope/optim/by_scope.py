@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxscope.optim.naming import is_array, named
+from jaxscope.optim.naming import as_array, is_array, named
 
 
 def norms(tree: Any, depth: int = 2) -> dict[str, jax.Array]:
@@ -23,7 +23,7 @@ def norms(tree: Any, depth: int = 2) -> dict[str, jax.Array]:
 
     Raises:
         ValueError: `depth` is negative.
-        VariablesMismatchError: The tree is no mapping of names.
+        VariablesMismatchError: The tree is no mapping of names, or has types in the place of values.
 
     Example:
         >>> import jaxscope as js
@@ -41,7 +41,7 @@ def norms(tree: Any, depth: int = 2) -> dict[str, jax.Array]:
     for name, value in named(tree).items():
         if isinstance(value, int | float | complex) or _has_numbers(value):
             scope = "/".join(name.split("/")[:-1][:depth])
-            square = jnp.sum(jnp.square(jnp.abs(_wide(jnp.asarray(value)))))
+            square = jnp.sum(jnp.square(jnp.abs(_wide(as_array(name, value)))))
             with jax.numpy_dtype_promotion("standard"):
                 squares[scope] = squares.get(scope, 0.0) + square
     return {scope: jnp.sqrt(square) for scope, square in squares.items()}

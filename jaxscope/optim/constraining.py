@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jaxscope as js
 from jaxscope.optim.extra import import_optax
 from jaxscope.optim.fitting import checked, fitted
-from jaxscope.optim.naming import as_tree, is_array, map_named, named
+from jaxscope.optim.naming import as_array, as_tree, is_array, map_named, named
 
 if TYPE_CHECKING:
     import optax
@@ -135,8 +135,9 @@ def _change(optax: Any, change: Any, value: Any, spec: js.VariableSpec) -> Any:
 
 
 def _projected(value: Any, spec: js.VariableSpec) -> Any:
+    array = as_array(spec.name, value)
     try:
-        projected = spec.constraint(jnp.asarray(value))
+        projected = spec.constraint(array)
     except Exception as problem:
         problem.add_note(f"in the constraint of variable {spec.name!r}, made at {spec.site}")
         raise
@@ -148,4 +149,4 @@ def _projected(value: Any, spec: js.VariableSpec) -> Any:
             first=spec.site,
             fix="let it return an array of the shape of its argument",
         )
-    return jnp.asarray(projected).astype(value.dtype)
+    return jnp.asarray(projected).astype(array.dtype)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +68,12 @@ def from_tf1_slots(
         >>> state[0].count
         Array(1, dtype=int32)
     """
+    if not isinstance(cast(object, slots), Mapping):
+        raise js.errors.OptimizerError(
+            f"slots are a mapping of full names to arrays, not {type(slots).__name__}",
+            code="tf1_slots",
+            fix="pass what the checkpoint has, by name",
+        )
     parts = understand(opt_state, "from_tf1_slots")
     check(parts, named(variables), name)
     reader = _Reader(slots)

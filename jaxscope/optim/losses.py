@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 import jaxscope as js
 from jaxscope.optim.fitting import fitted
-from jaxscope.optim.naming import named
+from jaxscope.optim.naming import as_array, named
 
 
 def regularization_loss(specs: js.VariableSpecs, variables: Mapping[str, Any]) -> jax.Array:
@@ -26,8 +26,8 @@ def regularization_loss(specs: js.VariableSpecs, variables: Mapping[str, Any]) -
         A scalar: 0 in float32 where there is no loss, else of the losses' dtype.
 
     Raises:
-        VariablesMismatchError: Variables with a regularizer are missing, or have another shape; the error
-            lists all of them.
+        VariablesMismatchError: Variables with a regularizer are missing, or have another shape (the error
+            lists all of them), or no value.
 
     Source:
         `tf.losses.get_regularization_loss`; rule R33.
@@ -45,11 +45,12 @@ def regularization_loss(specs: js.VariableSpecs, variables: Mapping[str, Any]) -
     values = named(variables)
     found = {name: spec for name, spec in fitted(specs, values).items() if spec.regularizer is not None}
     _check(specs, found, values)
+    arrays = {name: as_array(name, values[name]) for name in found}
     total: Any = None
     with jax.numpy_dtype_promotion("standard"):  # variables may be of several dtypes
         for name, spec in found.items():
             try:
-                loss = spec.regularizer(jnp.asarray(values[name]))
+                loss = spec.regularizer(arrays[name])
             except Exception as problem:
                 problem.add_note(f"in the regularizer of variable {name!r}, made at {spec.site}")
                 raise

@@ -15,7 +15,7 @@ from jaxscope.optim.naming import as_tree, is_array, map_named, named
 Pattern = str | re.Pattern[str] | Callable[[str, Any], bool]
 
 _SHOWN = 30  # names in an error
-_LAYERS = 100  # how many are tried where no array tells their number
+_LAYERS = 1000  # how many are tried, over all levels, where no array tells their number
 
 
 def match(tree: Any, rules: Mapping[Pattern | EllipsisType, Any]) -> Any:
@@ -124,7 +124,7 @@ def _layers(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if not levels:
         yield name, value
         return
-    sizes = (_LAYERS,) * levels
+    sizes = (round(_LAYERS ** (1 / levels)),) * levels
     if is_array(value) and len(value.shape) >= levels:
         sizes = tuple(value.shape[:levels])
         value = jax.ShapeDtypeStruct(value.shape[levels:], value.dtype)
@@ -135,7 +135,10 @@ def _layers(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one is other or bool(one == other)
+    if one is other:
+        return True
+    equal: Any = type(one) is type(other) and one == other
+    return bool(equal.all()) if is_array(equal) else bool(equal)
 
 
 def _distinct(values: list[Any]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 import jaxscope as js
 
@@ -49,6 +50,21 @@ def named(tree: Any) -> dict[str, Any]:
 def is_array(value: Any) -> bool:
     """Tell an array, or what stands for one, from what has no shape and dtype."""
     return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def as_array(name: str, value: Any) -> jax.Array:
+    """Return a value as an array.
+
+    Raises:
+        VariablesMismatchError: It stands for one, as a spec does, and has no numbers.
+    """
+    try:
+        return jnp.asarray(value)
+    except TypeError:
+        raise js.errors.VariablesMismatchError(
+            f"{name!r} has no value: it is of type {type(value).__name__}",
+            fix="pass variables with values, not their specs or types",
+        ) from None
 
 
 def _is_value(value: Any) -> bool:

@@ -81,7 +81,9 @@ def understand(opt_state: Any, function: str) -> Understood:
     def is_part(state: Any) -> bool:
         return isinstance(state, tuple) and hasattr(state, "_fields") and not isinstance(state, containers)
 
-    pairs, structure = jax.tree_util.tree_flatten_with_path(opt_state, is_leaf=is_part)
+    pairs, structure = jax.tree_util.tree_flatten_with_path(
+        opt_state, is_leaf=lambda state: state is None or is_part(state)
+    )
     groups: dict[Path, list[tuple[int, Any]]] = {}
     counters: list[int] = []
     betas: dict[Path, dict[str, Any]] = {}

@@ -131,3 +131,27 @@ def test_an_error_names_the_variable():
     with pytest.raises(RuntimeError, match="today") as caught:
         js.optim.regularization_loss(specs, {"w": jnp.ones(2)})
     assert "in the regularizer of variable 'w', made at" in caught.value.__notes__[0]
+
+
+def test_of_nested_stacks():
+    """Layers in layers, stacked at one level, at the other, at both."""
+
+    @js.transform
+    def net():
+        for i in range(2):
+            with js.variable_scope(f"layer_{i}"):
+                for j in range(3):
+                    with js.variable_scope(f"layer_{j}"):
+                        js.get_variable("w", [2], regularizer=js.regularizers.l2(1.0 + (i == j)))
+        return sum(js.get_collection(js.GraphKeys.REGULARIZATION_LOSSES))
+
+    specs = net.spec()
+    variables = specs.init(jax.random.key(0))
+    inner = variables.stack("layer_{}")
+    both = inner.stack("layer_{}")
+    assert both["layer_{}/layer_{}/w"].shape == (2, 3, 2)
+    for of in (specs, specs.stack("layer_{}"), specs.stack("layer_{}").stack("layer_{}")):
+        for given_ in (variables, inner, both):
+            np.testing.assert_allclose(
+                js.optim.regularization_loss(of, given_), net.apply(variables), rtol=1e-5
+            )

@@ -237,3 +237,14 @@ def test_masked():
         "encoder/dense/kernel",
         "head/kernel",
     }
+
+
+def test_values_may_be_anything():
+    """Arrays too, which a stack's layers share if they are equal."""
+    stacked = js.Variables({"layer_{}/w": jnp.ones([3, 2])})
+    one = np.arange(3)
+    assert js.optim.match(stacked, {"layer_0": one, "layer_1": one.copy(), ...: one})["layer_{}/w"] is one
+    with pytest.raises(js.errors.MergeError):
+        js.optim.match(stacked, {"layer_0": one, ...: one + 1})
+    with pytest.raises(js.errors.MergeError):
+        js.optim.match(stacked, {"layer_0": one, ...: "adam"})

@@ -55,3 +55,11 @@ def test_under_jit():
     np.testing.assert_allclose(js.optim.norms(tree, 0)[""], np.sqrt(26), rtol=1e-6)
     with pytest.raises(ValueError, match="depth"):
         js.optim.norms(tree, -1)
+
+
+def test_of_what_has_no_values():
+    specs = js.transform(lambda: js.get_variable("w", [2])).spec()
+    for tree in (specs, specs.shape_dtypes()):
+        with pytest.raises(js.errors.VariablesMismatchError, match="'w' has no value"):
+            js.optim.norms(tree)
+    assert jax.eval_shape(js.optim.norms, specs.shape_dtypes())[""].shape == ()

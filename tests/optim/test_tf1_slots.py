@@ -339,6 +339,21 @@ def test_all_that_is_wrong_with_slots():
     assert "no power of 0.9" in facts["powers"]
 
 
+@pytest.mark.parametrize("wrong", [None, 3, [("w/Adam", 1)]])
+def test_slots_are_a_mapping(wrong):
+    with pytest.raises(js.errors.OptimizerError, match="mapping"):
+        from_tf1_slots(optax.adam(0.1).init(MODEL), MODEL, wrong)
+
+
+def test_what_is_no_state():
+    """The optimizer itself, nothing, the variables: all are told from the state of gradient descent."""
+    for state in (optax.adam(0.1), None, MODEL, {"params": MODEL}):
+        with pytest.raises(js.errors.OptimizerError) as caught:
+            tf1_slots(state, MODEL)
+        assert caught.value.code == "tf1_state"
+    assert not tf1_slots(optax.sgd(0.1).init(MODEL), MODEL)
+
+
 def test_a_schedule_must_know_its_step():
     optimizer = optax.sgd(optax.constant_schedule(0.1), 0.9)
     slots = tf1_slots(optimizer.init(MODEL), MODEL).as_dict()
