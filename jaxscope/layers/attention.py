@@ -139,7 +139,8 @@ def multi_head_attention(
         cache = None if cache_size is None else Cache(call, cache_size)
         if rotary is not None:
             begin = 0 if cache is None else cache.begin
-            at = begin + jnp.arange(x.shape[1], dtype=jnp.int32) if positions is None else _positions(call, positions)
+            counted = begin + jnp.arange(x.shape[1], dtype=jnp.int32)
+            at = counted if positions is None else _positions(call, positions)
             q = rotate(q, at, rotary)
             k = rotate(k, at if memory is None else jnp.arange(y.shape[1]), rotary)
         seen = None if mask is None else booleans(mask)

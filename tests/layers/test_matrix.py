@@ -142,42 +142,40 @@ def variables(name, by_hand, dtype="float32"):
     return some_variables(js.transform(by_hand(block)).spec(example(shape, dtype)))
 
 
-def dtype_of(name, transform):
-    """Return a dtype beside float32 for a pair: each layer and each transform meet all of them."""
-    return DTYPES[1 + ([*CONFIGURATIONS].index(name) + [*TRANSFORMS].index(transform)) % 3]
+def dtype_of(name, turn):
+    """Return float32, or another dtype: with the turns, each layer meets all of them."""
+    return "float32" if turn is None else DTYPES[1 + ([*CONFIGURATIONS].index(name) + turn) % 3]
 
 
 @functools.cache
-def all_layers(transform, which, is_wide, by_hand):
-    """Return the values of all layers in a transform, or by hand, perhaps with gradients.
-
-    `which` is float32, or another for each layer, of which these are of 64 bits, or are not.
-    """
-    wrap, hand, gradients = TRANSFORMS[transform]
+def all_layers(wrap, by_hand, turn, is_wide, gradients):
+    """Return the values of all layers of 64 bits, or of all others, perhaps with gradients."""
     works = {}
     for name, (block, shape) in CONFIGURATIONS.items():
-        dtype = which or dtype_of(name, transform)
+        dtype = dtype_of(name, turn)
         if (dtype == "float64") == is_wide:
-            net = js.transform((hand if by_hand else wrap)(block))
+            net = js.transform(wrap(block))
             function = value_and_gradients(net) if gradients else net.apply
-            works[name] = function, (variables(name, hand, dtype), example(shape, dtype))
+            works[name] = function, (variables(name, by_hand, dtype), example(shape, dtype))
     return at_once(works)
 
 
 @LAYERS
 @pytest.mark.parametrize("transform", TRANSFORMS)
-@pytest.mark.parametrize("which", ["float32", None], ids=["float32", "other"])
-def test_transforms(name, transform, which):
+@pytest.mark.parametrize("other", [False, True], ids=["float32", "other"])
+def test_transforms(name, transform, other):
     """Inside a transform a layer has the variables and the value that it has without, and the gradients."""
     block, shape = CONFIGURATIONS[name]
-    wrap, by_hand, _ = TRANSFORMS[transform]
-    dtype = which or dtype_of(name, transform)
+    wrap, by_hand, gradients = TRANSFORMS[transform]
+    turn = [*TRANSFORMS].index(transform) % 3 if other else None
+    gradients = gradients and not other
+    dtype = dtype_of(name, turn)
     is_wide = dtype == "float64"
     with jax.enable_x64(is_wide):
         x = example(shape, dtype)
         assert dict(js.transform(wrap(block)).spec(x)) == dict(js.transform(by_hand(block)).spec(x))
-        found = all_layers(transform, which, is_wide, by_hand=False)[name]
-        expected = all_layers(transform, which, is_wide, by_hand=True)[name]
+        found = all_layers(wrap, by_hand, turn, is_wide, gradients)[name]
+        expected = all_layers(by_hand, by_hand, turn, is_wide, gradients)[name]
     if isinstance(found, Exception):
         raise found
 
