@@ -195,9 +195,9 @@ class Noting(Border):
 
     # --- collections ---------------------------------------------------------------------------
 
-    def variable_of(self, value: Any) -> Entry | None:
-        names = (name for name, known in self.values.items() if known is value)
-        return next((self.plain.get(name) or self.writes[name] for name in names), None)
+    def variable_of(self, value: Any, known: Entry | None) -> Entry | None:
+        names = (name for name, held in self.values.items() if held is value)
+        return next((self.plain.get(name) or self.writes[name] for name in names), known)
 
     def adds(self, added: Added) -> None:
         if not self._run.traces.at_border:

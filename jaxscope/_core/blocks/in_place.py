@@ -7,17 +7,13 @@ import jax
 from jax.core import Tracer
 from jax.extend import core
 
-from jaxscope._core.base import compat
 from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sameness import Look
-from jaxscope._core.base.sites import Site
-from jaxscope._core.blocks.border import written_in_transform
+from jaxscope._core.blocks.holding import Holding, WrittenInsideError
 from jaxscope._core.blocks.program import needed
 from jaxscope._core.passes import collecting
-from jaxscope._core.passes.border import Border, Inner, Kind
 from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.running import Pass
-from jaxscope._core.requests.request import Request
 
 
 class HiddenTracerError(Exception):
@@ -47,32 +43,54 @@ class InPlace:
 
     def __init__(self, run: Pass, function: Callable[[], Any]) -> None:
         self._run = run
-        self._holding = holding = Holding(run, run.around.border)
         self._result: Call
         self._added: list[_AddedHere] = []
         self._lost: list[Entry] = []
         self._counts: Any = None
+        mark, written_inside = run.mark(), set[str]()
+        while True:
+            self._holding = Holding(run, run.around.border, written_inside)
+            try:
+                closed = self._traced(function)
+                break
+            except WrittenInsideError as problem:
+                written_inside.add(problem.name)
+                run.undo(mark)
+        if written_inside:
+            from jaxscope._core.passes.discharge import without_references  # which few blocks need
+
+            closed = without_references(closed)
+        jaxpr = closed.jaxpr
+        self.inputs = closed.consts
+        self.written = set(self._holding.entries)
+        # What is but handed through stays the object that it is.
+        places = {id(var): at for at, var in enumerate(jaxpr.constvars)}
+        self._through = [places.get(id(out)) for out in jaxpr.outvars]
+        outs = [out for out, at in zip(jaxpr.outvars, self._through, strict=True) if at is None]
+        debug_info = jaxpr.debug_info._replace(result_paths=None)
+        self.program = core.Jaxpr(jaxpr.constvars, [], outs, needed(jaxpr), jaxpr.effects, debug_info)
+
+    def _traced(self, function: Callable[[], Any]) -> core.ClosedJaxpr:
+        run, holding = self._run, self._holding
         start = len(run.books.added)
 
         def trace() -> list[Any]:
             run.traces.adopt()
+            holding.start()
             result = Result(function())
             run.traces.look()
             self._result = result.rest
             added = [_AddedHere(one) for one in run.books.added[start:] if run.traces.is_here(one.state)]
             self._added = [one for one in added if one.traced]
             losses = {id(loss) for loss in holding.losses}
-            self._lost = [
-                one
-                for one in holding.made
-                if one.loss is not None and id(one.loss[1]()) in losses and one.name not in holding.values
-            ]  # the loss of what the function also sets is of another value by then
+            self._lost = [one for one in holding.made if one.loss is not None and id(one.loss[1]()) in losses]
+            values = holding.end()
             counts = [len(one.traced) for one in self._added]
-            self._counts = len(result.arrays), len(holding.values), counts, len(self._lost)
-            _check([kept for one in (self._result.static, *(a.kept for a in self._added)) for kept in one])
+            self._counts = len(result.arrays), len(values), counts, len(self._lost)
+            _check([kept for one in (self._result.static, *(a.kept for a in added)) for kept in one])
             return [
                 *result.arrays,
-                *holding.values.values(),
+                *values,
                 *(leaf for one in self._added for leaf in one.traced),
                 *(one.loss[1]() for one in self._lost),
             ]
@@ -83,15 +101,7 @@ class InPlace:
         for one in self._added:
             one.traced = []
         holding.losses.clear()
-        jaxpr = closed.jaxpr
-        self.inputs = closed.consts
-        self.written = set(holding.entries)
-        # What is but handed through stays the object that it is.
-        places = {id(var): at for at, var in enumerate(jaxpr.constvars)}
-        self._through = [places.get(id(out)) for out in jaxpr.outvars]
-        outs = [out for out, at in zip(jaxpr.outvars, self._through, strict=True) if at is None]
-        debug_info = jaxpr.debug_info._replace(result_paths=None)
-        self.program = core.Jaxpr(jaxpr.constvars, [], outs, needed(jaxpr), jaxpr.effects, debug_info)
+        return closed
 
     def compute(self, inputs: list[Any]) -> list[Any]:
         """Return what the program computes of other inputs."""
@@ -142,65 +152,6 @@ class _AddedHere:
         leaves = [next(values) if kept is None else kept[0] for kept in self.kept]
         self._added.value = jax.tree.unflatten(self._tree, leaves)
         self._added.state = run.traces.here
-
-
-class Holding(Inner):
-    """Holds what a function sets, until its trace has ended; reads the rest in the trace around it.
-
-    Attributes:
-        values: What the function has set, by full name.
-        entries: Its variables.
-        sources: The variables that were read, by the address of the value.
-        made: The variables that the function has made.
-        losses: What regularizers have returned for them.
-    """
-
-    def __init__(self, run: Pass, outer: Border) -> None:
-        super().__init__(outer)
-        self.values: dict[str, Any] = {}
-        self.entries: dict[str, Entry] = {}
-        self.sources: dict[int, Entry] = {}
-        self.made: list[Entry] = []
-        self.losses: list[Any] = []
-        self._read: list[Any] = []  # which keeps their addresses
-        self._run = run
-        self._outside = compat.traces()[0]
-
-    def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
-        found = super().asked(name, request, value, site)
-        return value if request.getter is None and value is self.values.get(name, self) else found
-
-    def begin(self, run: Kind, entry: Entry) -> Any:
-        self.made.append(entry)
-        with self._run.traces.aside(self._outside):
-            return self._from(entry, self.outer.begin(run, entry))
-
-    def keeps(self, loss: Any) -> None:
-        if self._run.traces.at_border:
-            self.losses.append(loss)
-
-    def read(self, run: Kind, entry: Entry) -> Any:
-        if entry.name in self.values:
-            return self.values[entry.name]
-        with self._run.traces.aside(self._outside):
-            return self._from(entry, self.outer.read(run, entry))
-
-    def _from(self, entry: Entry, value: Any) -> Any:
-        self._read.append(value)
-        self.sources[id(value)] = entry
-        return value
-
-    def write(self, run: Kind, entry: Entry, value: Any) -> None:
-        self._run.check_write(entry)
-        if not self._run.traces.at_border:
-            raise written_in_transform(self._run, entry)
-        self.outer.will_write(entry.name)
-        self.values[entry.name] = value
-        self.entries[entry.name] = entry
-
-    def variable_of(self, value: Any) -> Entry | None:
-        names = (name for name, held in self.values.items() if held is value)
-        return next((self.entries[name] for name in names), None) or self.outer.variable_of(value)
 
 
 def _check(kept: list[Any]) -> None:

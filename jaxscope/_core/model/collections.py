@@ -72,7 +72,7 @@ def add_to_collection(key: str, value: Any) -> None:
     """
     run = current("add_to_collection")
     path = run.scopes.names.path
-    entry = run.around.border.variable_of(value) or collecting.variable_of(run, value)
+    entry = run.around.border.variable_of(value, collecting.variable_of(run, value))
     run.add(Added(key, path and path + "/", value, run.traces.here, run.books.made, here(), entry))
 
 

@@ -74,9 +74,14 @@ class Border:
     def will_write(self, name: str) -> None:
         """Note that a variable will get a new value before the border that is inside of this one ends."""
 
-    def variable_of(self, value: Any) -> Entry | None:
-        """Return the variable that a value stands for, if only the border knows that; else None."""
-        return None
+    def variable_of(self, value: Any, known: Entry | None) -> Entry | None:
+        """Return the variable that a value is, or None.
+
+        Args:
+            value: Anything.
+            known: What the books say it is.
+        """
+        return known
 
     def adds(self, added: Added) -> None:
         """Note that a value is added to a collection."""
@@ -134,8 +139,8 @@ class Inner(Border):
     def will_write(self, name: str) -> None:
         self.outer.will_write(name)
 
-    def variable_of(self, value: Any) -> Entry | None:
-        return self.outer.variable_of(value)
+    def variable_of(self, value: Any, known: Entry | None) -> Entry | None:
+        return self.outer.variable_of(value, known)
 
     def adds(self, added: Added) -> None:
         self.outer.adds(added)

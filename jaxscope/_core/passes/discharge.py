@@ -66,11 +66,17 @@ def discharged(function: Callable[..., R], *args: Any) -> R:
         return [out for out in outs if isinstance(out, core.Tracer)]
 
     closed = jax.make_jaxpr(run)(*arrays)
-    values = jaxpr_as_fun(_Body(closed, (), {}).returning(()))(*arrays)
+    values = jaxpr_as_fun(without_references(closed))(*arrays)
     out_tree, *outs = found
     # A result that is a literal of the jaxpr is evaluated to a number.
     traced = iter([value if isinstance(value, jax.Array) else jnp.asarray(value) for value in values])
     return cast(R, jax.tree.unflatten(out_tree, [next(traced) if out is None else out for out in outs]))
+
+
+def without_references(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """Return a jaxpr that computes what another one does, without the Refs that this makes."""
+    written: ClosedJaxpr = _Body(closed, (), {}).returning(())
+    return written
 
 
 def _is_value(leaf: Any) -> bool:

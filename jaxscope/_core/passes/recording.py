@@ -165,6 +165,8 @@ class Recording(Pass):
         self.check_write(entry)
         if not self.traces.at_root:
             self._written.add(entry.name)
+            return
+        entry.value, entry.held, entry.state = value, None, self.traces.current
 
     def specs(self) -> list[VariableSpec]:
         """Return a spec of each variable made, in order of making."""
