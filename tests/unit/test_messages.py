@@ -292,6 +292,7 @@ def test_categories_are_those_of_the_rules():
 
 
 TF1 = {
+    "CheckpointError": [ValueError],
     "CollectionError": [ValueError],
     "DtypeMismatchError": [ValueError],
     "GetterError": [ValueError, TypeError],
@@ -303,6 +304,7 @@ TF1 = {
     "MergeError": [ValueError],
     "MissingShapeError": [ValueError],
     "NotCallableError": [ValueError, TypeError],
+    "OptimizerError": [ValueError],
     "ReuseError": [ValueError],
     "ScopeNestingError": [RuntimeError],
     "ShapeMismatchError": [ValueError],
