@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax import core
 
 
 class Cell:
@@ -17,12 +19,13 @@ class Cell:
         reference: Whether inner traces write it, out of which JAX carries what is in a reference.
     """
 
-    __slots__ = ("_lend", "_reference", "_value")
+    __slots__ = ("_layers", "_lend", "_reference", "_value")
 
     def __init__(self, value: Any, lend: Callable[[Any], Any], *, reference: bool = False) -> None:
         self._lend = lend
         self._reference = jax.new_ref(value) if reference else None
         self._value = value
+        self._layers: list[Any] | None = None
 
     @property
     def is_reference(self) -> bool:
@@ -36,8 +39,21 @@ class Cell:
         value = self._lend(self._value)
         return value if index is ... else value[index]
 
+    def layer(self, index: Any) -> Any:
+        """Return what `read` returns, in the trace that the array belongs to, where most layers are read.
+
+        They are taken apart at once, by one operation: to trace a derivative of one for each takes long.
+        """
+        value = self._value
+        if self._reference is not None or len(index) != 1 or not isinstance(value, core.Tracer):
+            return self.read(index)
+        if self._layers is None:
+            self._layers = list(jnp.unstack(value))
+        return self._layers[index[0]]
+
     def write(self, value: Any, index: Any = ...) -> None:
         """Put a value in the place of the array, or of the part of it at an index."""
+        self._layers = None
         if self._reference is not None:
             self._reference[index] = value
         else:

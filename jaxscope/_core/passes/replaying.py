@@ -114,7 +114,7 @@ class Replaying(Pass):
         place = place_in_stack(name, self.given) if self._stacks else None
         if place is not None:
             entry.cell, entry.index = self.cell(place[0]), place[1]
-            value = layer_of(entry.cell.read(), entry.index)
+            value = layer_of(entry.cell.read(), entry.index, lambda _, index: self._part(entry.cell, index))
             if value is None:
                 raise self._not_in_stack(entry, place[0])
         elif name in self._cells:
@@ -143,7 +143,11 @@ class Replaying(Pass):
         return self._lent(value)
 
     def read(self, entry: Entry) -> Any:
-        return self._lent(entry.value) if entry.cell is None else entry.cell.read(entry.index)
+        cell = entry.cell
+        return self._lent(entry.value) if cell is None else self._part(cell, entry.index)
+
+    def _part(self, cell: Cell, index: Any) -> Any:
+        return cell.layer(index) if index is not ... and self.traces.at_root else cell.read(index)
 
     def _lent(self, value: Any) -> Any:
         """Return a value for the present trace, which JAX may keep."""

@@ -1,6 +1,7 @@
 """Stacks: variables of numbered layers as one, with `{}` for the number in its name, and an axis for it."""
 
 import itertools
+import operator
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -136,13 +137,21 @@ def check_given_once(given: Iterable[Any]) -> None:
             place_in_stack(name, every)
 
 
-def layer_of(stack: Any, index: tuple[int | slice, ...]) -> Any:
-    """Return the part of a stacked array at an index of `place_in_stack`; None where it has fewer layers."""
+def layer_of(
+    stack: Any, index: tuple[int | slice, ...], take: Callable[[Any, Any], Any] = operator.getitem
+) -> Any:
+    """Return the part of a stacked array at an index of `place_in_stack`; None where it has fewer layers.
+
+    Args:
+        stack: The array.
+        index: The index.
+        take: Takes the part of an array at an index.
+    """
     shape = stack.shape
     reaches = len(shape) >= len(index) and all(
         isinstance(at, slice) or at < size for at, size in zip(index, shape, strict=False)
     )
-    return stack[index] if reaches else None
+    return take(stack, index) if reaches else None
 
 
 def two_called(name: str) -> MergeError:
