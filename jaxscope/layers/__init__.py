@@ -13,7 +13,7 @@ from jaxscope.layers.cell_objects import (
     MultiRNNCell,
     ResidualWrapper,
 )
-from jaxscope.layers.cells import LSTMStateTuple, basic_lstm, basic_rnn, gru, lstm, multi_rnn
+from jaxscope.layers.cells import basic_rnn, gru, multi_rnn
 from jaxscope.layers.convolutions import conv1d, conv2d, conv3d
 from jaxscope.layers.dense_layer import dense
 from jaxscope.layers.embedding_table import embedding
@@ -44,6 +44,7 @@ from jaxscope.layers.layer_objects import (
     SeparableConv2D,
 )
 from jaxscope.layers.loops import bidirectional_rnn, rnn, static_rnn
+from jaxscope.layers.lstm_cells import LSTMStateTuple, basic_lstm, lstm
 from jaxscope.layers.norms import group_norm, instance_norm, layer_norm, rms_norm
 from jaxscope.layers.objects import Layer
 from jaxscope.layers.pooling import (

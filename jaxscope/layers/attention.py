@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
+from jaxscope.layers.arrays import promote
 from jaxscope.layers.cache import Cache
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, promote
+from jaxscope.layers.call import Constraint, LayerCall, Regularizer
 from jaxscope.layers.dense_layer import dense
 from jaxscope.layers.gathering import bias_of, booleans, gather, mask_of
 from jaxscope.layers.rotary import rotate

@@ -8,7 +8,8 @@ from jax.typing import ArrayLike
 
 import jaxscope as js
 from jaxscope.layers.batch_statistics import Renorm, normalize
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, static_flag, whole_number
+from jaxscope.layers.call import Constraint, LayerCall, Regularizer
+from jaxscope.layers.checks import static_flag, whole_number
 
 
 def batch_normalization(

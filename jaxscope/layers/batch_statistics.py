@@ -10,7 +10,9 @@ import numpy as np
 from jax import lax
 
 import jaxscope as js
-from jaxscope.layers.call import LayerCall, at_least_float32, made_once, promote, users_line
+from jaxscope.layers.arrays import at_least_float32, made_once, promote
+from jaxscope.layers.call import LayerCall
+from jaxscope.layers.checks import users_line
 
 
 class Renorm(NamedTuple):

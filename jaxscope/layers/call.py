@@ -1,24 +1,16 @@
 """One call of a layer: its scope, its input, its variables, and what follows the computation."""
 
 import contextlib
-import operator
-import os
-import sys
 from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 import jaxscope as js
-
-# Where there are frames that are not the user's: jaxscope, JAX, and Python's wrappers.
-_NOT_USERS = (*(os.path.dirname(str(module.__file__)) for module in (js, jax)), contextlib.__file__)
+from jaxscope.layers.checks import as_array, users_line
 
 #: A function of an array that returns one of the same shape, or None for none.
 Activation = Callable[[jax.Array], jax.Array] | None
@@ -206,85 +198,3 @@ class LayerCall:
             scope=str(self.scope),
             fix='convert the input: x.astype("float32")' + ', or pass dtype="float32"' * is_asked_for,
         )
-
-
-def users_line() -> str:
-    """Return the innermost line that is the user's, for an error."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
-        frame = frame.f_back
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
-
-
-def as_array(value: ArrayLike, what: str) -> jax.Array:
-    """Return an array; raise `TypeError` for what cannot be one."""
-    try:
-        return jnp.asarray(value)
-    except (TypeError, ValueError) as problem:
-        raise TypeError(f"{what} must be an array, not {type(value).__name__}: {problem}") from problem
-
-
-def whole_number(value: Any, name: str) -> int:
-    """Return a whole number; raise `TypeError` for anything else."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-
-
-def promote(*arrays: jax.Array | None) -> list[Any]:
-    """Return the arrays in the dtype that JAX's standard rule gives for all of them; None stays None."""
-    dtypes = {array.dtype for array in arrays if array is not None}
-    if len(dtypes) == 1:
-        return list(arrays)
-    with jax.numpy_dtype_promotion("standard"):
-        common = jnp.result_type(*dtypes)
-    return [None if array is None else array.astype(common) for array in arrays]
-
-
-def with_rank_of(array: jax.Array, x: jax.Array) -> jax.Array:
-    """Return an array with as many axes as x, ones in front: users may have made JAX refuse to add them."""
-    return array.reshape((1,) * (x.ndim - array.ndim) + array.shape)
-
-
-def at_least_float32(array: jax.Array) -> jax.Array:
-    """Return an array in float32 where its own dtype is too narrow for sums over many elements."""
-    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
-
-
-def made_once(array: jax.Array) -> jax.Array:
-    """Return an array that XLA computes once, before two sums over it that wait for each other.
-
-    XLA would compute what an array is made of again in each of them: in a deep model all residuals before,
-    so that programs grow with the square of the depth, and take several times as long.
-    """
-    once: jax.Array = lax.optimization_barrier(array)
-    return once
-
-
-def laid_out_as(state: jax.Array, x: jax.Array) -> jax.Array:
-    """Return `[batch, ...]` laid out over a mesh as a batch `[time, batch, ...]` is, where layouts are types.
-
-    They are so inside `jax.shard_map` and on explicit axes of a mesh, and what a `jax.lax.scan` begins with
-    has to be of the type that its steps return. XLA drops the choice.
-    """
-    if jax.sharding.get_abstract_mesh().empty:
-        return state
-    rows = jnp.ones_like(x, bool).any((0, *range(2, x.ndim)))
-    return jnp.where(rows.reshape(-1, *[1] * (state.ndim - 1)), state, state)
-
-
-def static_flag(value: Any, name: str) -> bool:
-    """Return a flag as True or False; it decides what is traced, so it cannot be traced itself."""
-    if isinstance(value, Tracer):
-        raise js.errors.TraceError(
-            f"{name} decides what a layer computes, and is traced here",
-            code="traced_flag",
-            at=users_line(),
-            fix=f"pass {name} as a Python bool: close over it, or name it in static_argnames of jax.jit",
-        )
-    if value is not None and not (
-        isinstance(value, bool | np.bool_) or (type(value) is int and value in {0, 1})
-    ):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
-    return bool(value)

@@ -6,7 +6,8 @@ import jax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer, promote, with_rank_of
+from jaxscope.layers.arrays import promote, with_rank_of
+from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer
 
 
 def dense(

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Constraint, LayerCall, Regularizer, promote, users_line
+from jaxscope.layers.arrays import promote
+from jaxscope.layers.call import Constraint, LayerCall, Regularizer
+from jaxscope.layers.checks import users_line
 
 
 def embedding(

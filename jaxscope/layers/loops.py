@@ -10,8 +10,10 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import LayerCall, laid_out_as, users_line
-from jaxscope.layers.cells import Step
+from jaxscope.layers.arrays import laid_out_as
+from jaxscope.layers.call import LayerCall
+from jaxscope.layers.checks import users_line
+from jaxscope.layers.steps import Step
 
 
 def rnn(

@@ -9,17 +9,9 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import (
-    Activation,
-    Constraint,
-    LayerCall,
-    Regularizer,
-    at_least_float32,
-    made_once,
-    promote,
-    whole_number,
-    with_rank_of,
-)
+from jaxscope.layers.arrays import at_least_float32, made_once, promote, with_rank_of
+from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer
+from jaxscope.layers.checks import whole_number
 from jaxscope.layers.windows import channels_last
 
 

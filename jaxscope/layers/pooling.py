@@ -10,7 +10,8 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxscope.layers.call import LayerCall, at_least_float32
+from jaxscope.layers.arrays import at_least_float32
+from jaxscope.layers.call import LayerCall
 from jaxscope.layers.windows import Sizes, Windows
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxscope.layers.call import at_least_float32, with_rank_of
+from jaxscope.layers.arrays import at_least_float32, with_rank_of
 
 
 def rotate(x: jax.Array, positions: jax.Array, base: float) -> jax.Array:

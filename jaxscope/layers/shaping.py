@@ -10,7 +10,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import LayerCall, static_flag
+from jaxscope.layers.call import LayerCall
+from jaxscope.layers.checks import static_flag
 from jaxscope.layers.windows import channels_last
 
 

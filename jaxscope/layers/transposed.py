@@ -8,7 +8,8 @@ from jax import lax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer, promote
+from jaxscope.layers.arrays import promote
+from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer
 from jaxscope.layers.windows import Sizes, Windows
 
 

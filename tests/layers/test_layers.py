@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import jaxscope as js
 from jaxscope import layers
-from jaxscope.layers.call import promote
+from jaxscope.layers.arrays import promote
 from tests.layers.configurations import CONFIGURATIONS, KEY, example
 
 X = example((3, 4))

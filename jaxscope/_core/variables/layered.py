@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxscope._core.base.immutable import Value
-from jaxscope._core.drawing.stacking import Stack
 
 
 class ByLayer(Value):
@@ -84,6 +83,8 @@ def _part(thing: Any, axis: int, number: int) -> Any:
 
 def start_of(initializer: Any) -> Any:
     """Return what drawing takes for the initializer of a spec: a `Stack` for that of a stack."""
+    from jaxscope._core.drawing.stacking import Stack  # which `import jaxscope` has no time for
+
     if isinstance(initializer, Draws):
         return Stack(tuple(start_of(part) for part in initializer.parts), initializer.axis)
     return (initializer.name, initializer.initializer) if isinstance(initializer, Named) else initializer

@@ -7,7 +7,6 @@ import jax
 from jax.core import Tracer
 from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
-from jaxscope._core.drawing import draw as drawing
 from jaxscope._core.variables import stacks
 from jaxscope._core.variables.joining import joined, layer_of
 from jaxscope._core.variables.layered import start_of
@@ -117,7 +116,9 @@ class VariableSpecs(Mapping[str, VariableSpec]):
                 fix="pass a mesh of devices: jax.make_mesh(...); shardings(mesh) and plan(mesh) need none",
             )
         asked = [(spec.name, start_of(spec.initializer), spec.shape, spec.dtype) for spec in self.values()]
-        return self._variables(drawing.draw(key, asked, places))
+        from jaxscope._core.drawing.draw import draw  # which `import jaxscope` has no time for
+
+        return self._variables(draw(key, asked, places))
 
     def _variables(self, values: Iterable[Any]) -> Variables:
         """Return one value for each spec as a pytree that fits the variables."""

@@ -7,7 +7,8 @@ import jax
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.call import Activation, LayerCall, Regularizer, promote
+from jaxscope.layers.arrays import promote
+from jaxscope.layers.call import Activation, LayerCall, Regularizer
 from jaxscope.layers.contrib.scope import Collections, Normalizer, data_format_of, finish, model_scope
 from jaxscope.layers.dense_layer import dense
 from jaxscope.layers.embedding_table import embedding

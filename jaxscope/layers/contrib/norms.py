@@ -10,8 +10,10 @@ from jax.typing import ArrayLike
 
 import jaxscope as js
 from jaxscope.layers import norms as plain
+from jaxscope.layers.arrays import at_least_float32
 from jaxscope.layers.batch_statistics import normalize
-from jaxscope.layers.call import Activation, LayerCall, at_least_float32, static_flag
+from jaxscope.layers.call import Activation, LayerCall
+from jaxscope.layers.checks import static_flag
 from jaxscope.layers.contrib.scope import Collections, data_format_of, finish, model_scope
 
 
