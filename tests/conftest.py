@@ -50,7 +50,7 @@ QUICK = {
     "tests/layers/test_recorded.py::test_numbers": 100,
     "tests/layers/test_recorded.py::test_variables": 20,
     "tests/test_errors_page.py": 20,
-    "tests/test_layers.py": 40,
+    "tests/test_imports.py": 40,
     "tests/test_p": 40,  # pages, what is public
     "README.md": 1,
     "docs/glossary.md": 1,

@@ -200,7 +200,7 @@ def each(body: Any, xs: jax.Array, *, lifted: bool, remat: bool = False) -> Any:
 
 
 def total(members: Any) -> jax.Array:
-    """Return a number that is the same for values and for a stack of them, which has what is no array once."""
+    """Return a number that is alike for values and for a stack of them, which has what is no array once."""
     found = jnp.float32(0)
     for member in members:
         leaves = jax.tree.leaves(member)
@@ -439,7 +439,8 @@ def _leaf(*, absolute: bool) -> st.SearchStrategy[Any]:
         st.builds(Noise),
         st.builds(base.Look, st.just("reuse")),
         st.builds(
-            Add, st.sampled_from(["array", "array", "tree", "numpy", "string", "number", "function", "variable"])
+            Add,
+            st.sampled_from(["array", "array", "tree", "numpy", "string", "number", "function", "variable"]),
         ),
     ]
     if absolute:  # what cannot be said relative to a scope

@@ -1,10 +1,10 @@
 """What an eager call reads of the program around it is what is there now, also where it is staged whole."""
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.transforms import random_modules
+
 
 @settings(
     max_examples=30,

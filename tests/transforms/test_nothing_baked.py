@@ -13,7 +13,7 @@ import pytest
 
 import jaxscope as js
 from jaxscope import testing
-from jaxscope._core.passes.memory import Memories
+from jaxscope._core.passes.learned import Memories
 from tests.transforms import cases, wrappers
 
 LONG = os.environ.get("JAXSCOPE_MATRIX") == "full"

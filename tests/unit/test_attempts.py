@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from jaxscope._core.passes.attempts import complete
-from jaxscope._core.passes.memory import Memory
+from jaxscope._core.passes.learned import Memory
+from jaxscope._core.passes.restarting import complete
 from jaxscope._core.passes.traces import Restart, Traces, neutral_key, retire_neutral
 
 

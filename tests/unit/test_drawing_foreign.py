@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxscope import initializers
-from jaxscope._core.drawing.check import check
+from jaxscope._core.drawing.check_initializer import check
 from jaxscope._core.drawing.draw import draw
 from jaxscope.errors import InitializerError, KeyStreamError
 

@@ -195,7 +195,7 @@ def test_floats_of_64_bits_are_rounded_as_jax_rounds_them():
 
 @pytest.mark.parametrize("value", [[1.0, 1e300, np.nan], [-1e39], [1e39j]])
 def test_floats_of_64_bits_do_not_become_infinite(value: list[complex]):
-    with pytest.raises(DtypeMismatchError, match="not all of its values fit (float32|complex64)") as caught:
+    with pytest.raises(DtypeMismatchError, match=r"not all of its values fit (float32|complex64)") as caught:
         as_given("w", np.array(value))
     assert caught.value.code == "needs_x64"
 

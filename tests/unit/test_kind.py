@@ -14,7 +14,7 @@ from jax.lax import scan
 
 import jaxscope as js
 from jaxscope._core.base.calls import Arguments
-from jaxscope._core.transform.kind import Kind
+from jaxscope._core.transform.call_kind import Kind
 
 
 def dense(x: Any) -> Any:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.border import OPEN
 from jaxscope._core.passes.cells import Cell
-from jaxscope._core.passes.memory import Memories, Memory
+from jaxscope._core.passes.learned import Memories, Memory
+from jaxscope._core.passes.surroundings import NOTHING, Around, During
 from jaxscope._core.passes.traces import Restart, Traces
 from jaxscope.errors import ScopeNestingError
 

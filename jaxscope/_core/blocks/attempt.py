@@ -5,9 +5,9 @@ from typing import Any
 from jaxscope._core.base.sites import Site
 from jaxscope._core.blocks.in_place import InPlace
 from jaxscope._core.blocks.recipe import Answers, Recipe
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.border import Border, Inner, Kind
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.request import Request
 
 

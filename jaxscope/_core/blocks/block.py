@@ -10,8 +10,8 @@ from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sameness import Same, UnknownError
 from jaxscope._core.base.wrapper import Made
 from jaxscope._core.blocks.recipe import Outcome, Recipe
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.recording import placeholder
-from jaxscope._core.passes.running import Pass
 
 
 class Block(Made):

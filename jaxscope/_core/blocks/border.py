@@ -10,10 +10,10 @@ import numpy as np
 from jaxscope._core.base import compat
 from jaxscope._core.base.sites import Site, here
 from jaxscope._core.model.templates import made_since
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.border import Border, Kind
 from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.recording import labelled
-from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.request import Request
 from jaxscope._core.scopes.scope import VariableScope
 from jaxscope.errors import StateError, TraceError

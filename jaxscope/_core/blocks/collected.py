@@ -10,8 +10,8 @@ from jax.core import Tracer
 
 from jaxscope._core.blocks.border import Put
 from jaxscope._core.blocks.results import is_value, same
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Added
-from jaxscope._core.passes.running import Pass
 
 
 class Collected:

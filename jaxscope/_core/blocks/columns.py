@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.replaying import Replaying
-from jaxscope._core.passes.running import Pass
 
 
 class Columns:

@@ -12,7 +12,7 @@ from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import placeholders
 from jaxscope._core.blocks.layers import Layers
 from jaxscope._core.blocks.results import stack_results
-from jaxscope._core.passes.running import Pass, current
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope.errors import InvalidShapeError
 
 P = ParamSpec("P")

@@ -5,10 +5,10 @@ from typing import Any
 import jax
 
 from jaxscope._core.base.describe import describe, shape_text
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.recording import Recording
 from jaxscope._core.passes.replaying import Replaying
-from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
 

@@ -7,9 +7,9 @@ import jax
 from jaxscope._core.base import compat
 from jaxscope._core.base.sites import Site
 from jaxscope._core.blocks.border import written_in_transform
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.border import Border, Inner, Kind
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.request import Request
 
 

@@ -12,8 +12,8 @@ from jaxscope._core.base.sameness import Look
 from jaxscope._core.blocks.holding import Holding, WrittenInsideError
 from jaxscope._core.blocks.program import needed
 from jaxscope._core.passes import collecting
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Added, Entry
-from jaxscope._core.passes.running import Pass
 
 
 class HiddenTracerError(Exception):

@@ -12,7 +12,7 @@ from jaxscope._core.blocks.attempt import Attempt
 from jaxscope._core.blocks.block import Block, placeholders
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.recipe import Answers, Outcome, Recipe
-from jaxscope._core.passes.running import Pass, current
+from jaxscope._core.passes.base_pass import Pass, current
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -17,7 +17,7 @@ from jaxscope._core.blocks.recipe import Recipe
 from jaxscope._core.blocks.results import as_arrays
 from jaxscope._core.blocks.rows import Row, in_columns
 from jaxscope._core.model.variable_scope import variable_scope
-from jaxscope._core.passes.running import Pass
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope.errors import InvalidNameError, InvalidShapeError
 
 P = ParamSpec("P")

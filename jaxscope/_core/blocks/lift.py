@@ -12,7 +12,7 @@ from jaxscope._core.base.sites import here
 from jaxscope._core.blocks.block import Block
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError
 from jaxscope._core.blocks.recipe import Answers, Recipe
-from jaxscope._core.passes.running import current
+from jaxscope._core.passes.base_pass import current
 from jaxscope._core.variables.given import as_given
 from jaxscope._core.variables.tree import Variables
 from jaxscope.errors import TraceError, VariableNotFoundError, near

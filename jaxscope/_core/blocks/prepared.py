@@ -10,7 +10,7 @@ from jaxscope._core.blocks.columns import Columns
 from jaxscope._core.blocks.group import Group
 from jaxscope._core.blocks.recipe import Outcome, Recipe
 from jaxscope._core.blocks.rows import Row
-from jaxscope._core.passes.running import Pass
+from jaxscope._core.passes.base_pass import Pass
 
 
 class Prepared:

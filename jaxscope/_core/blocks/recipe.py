@@ -13,10 +13,10 @@ from jaxscope._core.blocks import taken
 from jaxscope._core.blocks.border import Asked, BlockFailedError, CannotLiftError, Noting, Put, Took
 from jaxscope._core.blocks.collected import Collected
 from jaxscope._core.blocks.program import BlockProgram
-from jaxscope._core.passes.around import Around
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.keeping import Keeping
-from jaxscope._core.passes.running import Pass
+from jaxscope._core.passes.surroundings import Around
 
 
 class Answers(NamedTuple):

@@ -8,9 +8,9 @@ import jax
 
 from jaxscope._core.base.wrapper import Wrapper
 from jaxscope._core.blocks.in_place import InPlace
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope._core.passes.border import Inner
 from jaxscope._core.passes.replaying import Replaying
-from jaxscope._core.passes.running import Pass, current
 
 P = ParamSpec("P")
 R = TypeVar("R")

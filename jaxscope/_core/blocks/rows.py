@@ -6,8 +6,8 @@ from jaxscope._core.blocks.alike import alike
 from jaxscope._core.blocks.columns import Column, Columns
 from jaxscope._core.blocks.in_place import InPlace
 from jaxscope._core.blocks.recipe import Answers, Recipe
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.running import Pass
 
 
 class Row(NamedTuple):

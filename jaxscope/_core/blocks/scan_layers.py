@@ -15,8 +15,8 @@ from jaxscope._core.blocks.layers import Layers
 from jaxscope._core.blocks.prepared import Prepared
 from jaxscope._core.blocks.recipe import Outcome, Recipe
 from jaxscope._core.blocks.results import stack_results
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope._core.passes.replaying import strong
-from jaxscope._core.passes.running import Pass, current
 from jaxscope.errors import InvalidShapeError, TraceError
 
 P = ParamSpec("P")

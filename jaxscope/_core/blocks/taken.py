@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 from jaxscope._core.blocks.border import Took
 from jaxscope._core.model.random_keys import check_taking
-from jaxscope._core.passes.running import Pass
+from jaxscope._core.passes.base_pass import Pass
 
 #: Stands for the key of the stream that is open around the block.
 STREAM: Any = object()

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxscope._core.drawing.check import check, examine
+from jaxscope._core.drawing.check_initializer import check, examine
 from jaxscope._core.drawing.eager import eagerly
 from jaxscope._core.drawing.in_trace import in_trace
 from jaxscope._core.drawing.keys import as_key, fold, words_for
@@ -33,7 +33,7 @@ from jaxscope._core.initializers.base import (
     is_constant,
     kind_of,
 )
-from jaxscope._core.initializers.derived import derived
+from jaxscope._core.initializers.from_variable import derived
 from jaxscope._core.initializers.laws import Law
 
 __all__ = ["check", "draw"]

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import reshard
 
-from jaxscope._core.base.program import Program
+from jaxscope._core.base.forgetful_jit import Program
 from jaxscope._core.base.recent import Recent
 from jaxscope._core.base.sameness import held_by
 from jaxscope._core.drawing.keys import fold_data, threefry_folds

@@ -5,8 +5,8 @@ from typing import Any
 
 from jaxscope._core.base.sites import here
 from jaxscope._core.passes import collecting
+from jaxscope._core.passes.base_pass import current
 from jaxscope._core.passes.entries import Added
-from jaxscope._core.passes.running import current
 from jaxscope._core.requests.graph_keys import GraphKeys
 
 

@@ -7,8 +7,8 @@ import jax
 
 from jaxscope._core.base import names
 from jaxscope._core.base.sites import here
-from jaxscope._core.passes.around import NOTHING
-from jaxscope._core.passes.running import current
+from jaxscope._core.passes.base_pass import current
+from jaxscope._core.passes.surroundings import NOTHING
 from jaxscope._core.requests.arguments import known_shape, refuse_others
 from jaxscope._core.requests.graph_keys import GraphKeys
 from jaxscope._core.requests.request import understood

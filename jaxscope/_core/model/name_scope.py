@@ -7,7 +7,7 @@ import jax
 
 from jaxscope._core.base import names
 from jaxscope._core.base.sites import here
-from jaxscope._core.passes.running import current
+from jaxscope._core.passes.base_pass import current
 
 
 @contextlib.contextmanager

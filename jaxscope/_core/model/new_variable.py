@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxscope._core.base import names
 from jaxscope._core.base.sites import Site, here
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.running import Pass, current
 from jaxscope._core.requests.arguments import as_dtype, as_trainable, check_callable, refuse_others, widens
 from jaxscope._core.requests.request import Request
 from jaxscope._core.requests.starts import constant, dtype_conflict

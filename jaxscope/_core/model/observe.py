@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from jaxscope._core.base.sites import Site
+from jaxscope._core.passes.base_pass import current
 from jaxscope._core.passes.border import Border, Inner
-from jaxscope._core.passes.running import current
 from jaxscope._core.requests.request import Request
 
 

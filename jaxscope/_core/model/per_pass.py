@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
-from jaxscope._core.passes.running import current
+from jaxscope._core.passes.base_pass import current
 
 T = TypeVar("T")
 

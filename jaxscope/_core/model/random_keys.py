@@ -8,7 +8,7 @@ import jax
 from jaxscope._core.base import compat
 from jaxscope._core.base.sites import here
 from jaxscope._core.drawing.keys import as_key, fold
-from jaxscope._core.passes.running import Pass, current
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope.errors import KeyStreamError
 
 

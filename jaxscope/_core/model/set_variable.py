@@ -10,8 +10,8 @@ from jaxscope._core.base import names
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.initializers.base import as_constant, as_numbers
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.running import Pass, current
 from jaxscope._core.requests.arguments import widens
 from jaxscope.errors import (
     DtypeMismatchError,

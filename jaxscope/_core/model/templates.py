@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from jaxscope._core.base.sites import here
 from jaxscope._core.model.variable_scope import variable_scope
-from jaxscope._core.passes.running import Pass, current
+from jaxscope._core.passes.base_pass import Pass, current
 from jaxscope._core.requests.arguments import check_getter
 from jaxscope._core.requests.graph_keys import GraphKeys
 from jaxscope._core.scopes.scope import VariableScope

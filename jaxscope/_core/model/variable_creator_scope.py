@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from jaxscope._core.passes.running import current
+from jaxscope._core.passes.base_pass import current
 from jaxscope._core.requests.creators import check_creator
 
 

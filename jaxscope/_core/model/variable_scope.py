@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxscope._core.base import compat, names
 from jaxscope._core.base.sites import here
-from jaxscope._core.passes.running import Pass, current, entered, running
+from jaxscope._core.passes.base_pass import Pass, current, entered, running
 from jaxscope._core.requests.arguments import (
     Reuse,
     as_dtype,

@@ -19,7 +19,7 @@ from jax import core, lax
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxpr_as_fun
 
-from jaxscope._core.passes import control_flow, indexing
+from jaxscope._core.passes import control_flow, ref_indexing
 from jaxscope.errors import StateError
 
 R = TypeVar("R")
@@ -272,14 +272,14 @@ class _Body:
                 self._atoms[out] = old
             elif out in self._used:
                 (self._atoms[out],) = self._trace(
-                    equation, lambda value, *at: indexing.read(value, views(at)), old, *moving
+                    equation, lambda value, *at: ref_indexing.read(value, views(at)), old, *moving
                 )
         if whole and name == "swap":
             (self._held[ref],) = new
         elif name != "get":
             (self._held[ref],) = self._trace(
                 equation,
-                lambda value, new, *at: indexing.write(value, new, views(at), add=name == "addupdate"),
+                lambda value, new, *at: ref_indexing.write(value, new, views(at), add=name == "addupdate"),
                 old,
                 *new,
                 *moving,

@@ -12,8 +12,8 @@ from jax import core
 from jaxscope._core.base.sites import here
 from jaxscope._core.initializers.base import Initializer
 from jaxscope._core.passes import refusals
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.running import Pass
 from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpec
 from jaxscope.errors import InitializerError, TraceError
@@ -128,7 +128,9 @@ class Recording(Pass):
             if any(isinstance(constant, core.Tracer) for constant in traced.consts):
                 self._computed(entry)
         elif callable(initializer):
-            from jaxscope._core.drawing.check import check  # which `import jaxscope` has no time for
+            from jaxscope._core.drawing.check_initializer import (
+                check,  # which `import jaxscope` has no time for
+            )
 
             check(entry.name, initializer, entry.shape, entry.dtype, entry.site)
             self.traces.look()

@@ -10,11 +10,11 @@ from jax import core
 from jaxscope._core.base.describe import describe
 from jaxscope._core.base.sites import here
 from jaxscope._core.passes import refusals
+from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.cells import Cell
 from jaxscope._core.passes.entries import Entry
-from jaxscope._core.passes.lending import Loans
-from jaxscope._core.passes.memory import Memory
-from jaxscope._core.passes.running import Pass
+from jaxscope._core.passes.learned import Memory
+from jaxscope._core.passes.trace_copies import Loans
 from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope._core.variables.given import as_given
 from jaxscope._core.variables.nesting import NESTED_FIX, is_nested

@@ -24,7 +24,7 @@ from typing import Any
 import jax
 
 from jaxscope._core.base import compat
-from jaxscope._core.passes.memory import Memory
+from jaxscope._core.passes.learned import Memory
 from jaxscope._core.scopes.numbering import Numbers
 
 _context: Callable[[Hashable], AbstractContextManager[None]] = jax.make_user_context(None)

@@ -8,16 +8,16 @@ import jax
 
 from jaxscope._core.base import compat
 from jaxscope._core.base.calls import Arguments, Call, Result, narrows
-from jaxscope._core.base.program import Program
+from jaxscope._core.base.forgetful_jit import Program
 from jaxscope._core.base.recent import Recent
 from jaxscope._core.base.sites import here
-from jaxscope._core.passes.attempts import complete
-from jaxscope._core.passes.memory import Memories, Memory
+from jaxscope._core.passes.learned import Memories, Memory
 from jaxscope._core.passes.recording import Recording
 from jaxscope._core.passes.replaying import Replaying
+from jaxscope._core.passes.restarting import complete
 from jaxscope._core.passes.traces import Restart
+from jaxscope._core.transform.call_kind import Kind
 from jaxscope._core.transform.exploring import NEEDS_VALUES, explore, off_the_record
-from jaxscope._core.transform.kind import Kind
 from jaxscope._core.variables.given import OnDemand, as_given
 from jaxscope._core.variables.specs import VariableSpec
 from jaxscope._core.variables.tree import Variables

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 import jax
 
 from jaxscope._core.base.calls import Arguments, Call, Result
-from jaxscope._core.passes.attempts import complete
-from jaxscope._core.passes.memory import Memory
-from jaxscope._core.passes.running import Pass
+from jaxscope._core.passes.base_pass import Pass
+from jaxscope._core.passes.learned import Memory
+from jaxscope._core.passes.restarting import complete
 from jaxscope.errors import JaxscopeError
 
 __all__ = ["NEEDS_VALUES", "explore", "off_the_record"]

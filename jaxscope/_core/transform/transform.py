@@ -10,7 +10,7 @@ from jaxscope._core.base.sites import here
 from jaxscope._core.base.wrapper import Wrapper
 from jaxscope._core.drawing.keys import as_key
 from jaxscope._core.transform.calls import Calls
-from jaxscope._core.transform.parts import part
+from jaxscope._core.transform.named_methods import part
 from jaxscope._core.variables.specs import FROM_INPUTS, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 

@@ -4,7 +4,7 @@ from jaxscope._core.base.describe import describe
 from jaxscope._core.drawing.axes import with_axis, without_axis
 from jaxscope._core.variables import stacks
 from jaxscope._core.variables.layered import Draws, Losses, Named, Projections, by_layer, part_of
-from jaxscope._core.variables.misfits import partition_text
+from jaxscope._core.variables.sharding_errors import partition_text
 from jaxscope._core.variables.spec import FROM_INPUTS, VariableSpec
 
 

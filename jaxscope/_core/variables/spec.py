@@ -12,7 +12,7 @@ from jaxscope._core.base.describe import nbytes
 from jaxscope._core.base.immutable import Value
 from jaxscope._core.base.sites import ResolvedSite, Site
 from jaxscope._core.variables.layered import Draws, Losses, Named, Projections
-from jaxscope._core.variables.partitions import partition_spec_of
+from jaxscope._core.variables.partitioner import partition_spec_of
 
 
 class FromInputs:

@@ -10,16 +10,16 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 from jaxscope._core.variables import stacks
 from jaxscope._core.variables.joining import joined, layer_of
 from jaxscope._core.variables.layered import start_of
-from jaxscope._core.variables.matching import matching, no_entry
 from jaxscope._core.variables.merging import check_same_spec
-from jaxscope._core.variables.misfits import Misfits, axis_sizes
-from jaxscope._core.variables.partitions import AnyMesh, on_mesh
+from jaxscope._core.variables.partitioner import AnyMesh, on_mesh
+from jaxscope._core.variables.patterns import matching, no_entry
+from jaxscope._core.variables.sharding_errors import Misfits, axis_sizes
 from jaxscope._core.variables.spec import FROM_INPUTS, VariableSpec
 from jaxscope._core.variables.tree import Variables
 from jaxscope.errors import InitializerError, InvalidShapeError, MergeError, VariablesMismatchError
 
 if TYPE_CHECKING:
-    from jaxscope._core.variables.plan import Plan
+    from jaxscope._core.variables.memory_plan import Plan
 
 __all__ = ["FROM_INPUTS", "VariableSpec", "VariableSpecs"]
 
@@ -233,7 +233,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> specs.shardings(jax.sharding.AbstractMesh((2,), ("model",)))["w"].spec == P(None, "model")
             True
         """
-        from jaxscope._core.variables.rules import by_pattern
+        from jaxscope._core.variables.sharding_rules import by_pattern
 
         return VariableSpecs(by_pattern(self, rules))
 
@@ -259,7 +259,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> specs["w"].partition_spec() == P(None, "model")
             True
         """
-        from jaxscope._core.variables.rules import by_axes
+        from jaxscope._core.variables.sharding_rules import by_axes
 
         return VariableSpecs(by_axes(self, rules))
 
@@ -303,7 +303,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             -----------------------------------------------------------------
             on each device       1   512.0 KiB  512.0 KiB        0 B  1.0 MiB
         """
-        from jaxscope._core.variables.planning import planned
+        from jaxscope._core.variables.memory_planning import planned
 
         return planned(self, self.shape_dtypes().trainable, mesh, optimizer, batch, batch_partition, large)
 

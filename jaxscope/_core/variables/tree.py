@@ -10,9 +10,9 @@ import jax
 
 from jaxscope._core.base import names
 from jaxscope._core.variables import stacks
-from jaxscope._core.variables.layout import Layout, from_bytes, layout_of, sorted_layout, to_bytes
-from jaxscope._core.variables.matching import Pattern, matching, no_entry, not_found, renamer
 from jaxscope._core.variables.merging import check_same, differently_trainable
+from jaxscope._core.variables.patterns import Pattern, matching, no_entry, not_found, renamer
+from jaxscope._core.variables.tree_structure import Layout, from_bytes, layout_of, sorted_layout, to_bytes
 
 
 class Variables(Mapping[str, Any]):
@@ -371,7 +371,7 @@ class Variables(Mapping[str, Any]):
             >>> like["mean"]["w"].spec == P("data"), like["count"].spec == P()
             (True, True)
         """
-        from jaxscope._core.variables.likeness import likenesses
+        from jaxscope._core.variables.companions import likenesses
 
         known = None if shapes is None else {name: tuple(value.shape) for name, value in shapes.items()}
         found = [one.sharding for one in likenesses(tree, self, known)]

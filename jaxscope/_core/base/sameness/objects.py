@@ -5,8 +5,8 @@ import types
 import weakref
 from typing import Any, cast
 
+from jaxscope._core.base.sameness.attributes import layout_of
 from jaxscope._core.base.sameness.functions import ABSENT, is_fixed, see_fixed
-from jaxscope._core.base.sameness.layouts import layout_of
 from jaxscope._core.base.sameness.look import Look
 from jaxscope._core.base.sameness.reach import is_library_name
 from jaxscope._core.base.sameness.same import Same, class_of, lasting

@@ -8,8 +8,8 @@ from jax.sharding import PartitionSpec
 
 from jaxscope._core.base.describe import shown
 from jaxscope._core.drawing.axes import entries_of
-from jaxscope._core.variables.misfits import Misfits
-from jaxscope._core.variables.partitions import partition_spec_of
+from jaxscope._core.variables.partitioner import partition_spec_of
+from jaxscope._core.variables.sharding_errors import Misfits
 from jaxscope._core.variables.spec import VariableSpec
 from jaxscope.errors import InvalidShapeError, near
 

@@ -10,10 +10,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxscope._core.base.describe import nbytes, type_of
 from jaxscope._core.drawing.axes import entries_of
 from jaxscope._core.initializers.base import canonical
-from jaxscope._core.variables.likeness import likenesses
-from jaxscope._core.variables.misfits import axis_sizes, misfits, parts_of
-from jaxscope._core.variables.partitions import AnyMesh
-from jaxscope._core.variables.plan import Plan, PlannedArray, PlannedVariable
+from jaxscope._core.variables.companions import likenesses
+from jaxscope._core.variables.memory_plan import Plan, PlannedArray, PlannedVariable
+from jaxscope._core.variables.partitioner import AnyMesh
+from jaxscope._core.variables.sharding_errors import axis_sizes, misfits, parts_of
 from jaxscope._core.variables.spec import VariableSpec
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from jaxscope._core.base.describe import shown
-from jaxscope._core.variables.misfits import names_in
+from jaxscope._core.variables.sharding_errors import names_in
 from jaxscope.errors import InvalidShapeError
 
 #: A mesh, of devices or of their numbers alone.

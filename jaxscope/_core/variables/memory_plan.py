@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec
 from jaxscope._core.base.describe import human_bytes
 from jaxscope._core.base.immutable import Value
 from jaxscope._core.drawing.axes import entries_of
-from jaxscope._core.variables.misfits import mesh_text
+from jaxscope._core.variables.sharding_errors import mesh_text
 
 #: The columns of bytes.
 KINDS = ("parameters", "gradients", "optimizer")

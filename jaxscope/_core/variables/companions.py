@@ -10,7 +10,7 @@ from jax.tree_util import DictKey
 
 from jaxscope._core.base.describe import type_of
 from jaxscope._core.drawing.axes import entries_of, with_axis, without_axis
-from jaxscope._core.variables.misfits import axis_sizes, misfits
+from jaxscope._core.variables.sharding_errors import axis_sizes, misfits
 from jaxscope.errors import VariablesMismatchError
 
 Shape = tuple[int, ...]

@@ -9,11 +9,11 @@ from jaxscope._core.base import compat
 from jaxscope._core.base.sites import Site, here
 from jaxscope._core.drawing.keys import words_for
 from jaxscope._core.passes import collecting, refusals
-from jaxscope._core.passes.around import NOTHING, Around, During
 from jaxscope._core.passes.books import Books
 from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.keeping import Keeping
-from jaxscope._core.passes.memory import Memory
+from jaxscope._core.passes.learned import Memory
+from jaxscope._core.passes.surroundings import NOTHING, Around, During
 from jaxscope._core.passes.traces import Traces, retire_neutral
 from jaxscope._core.requests.arguments import as_trainable
 from jaxscope._core.requests.creators import chained
@@ -23,7 +23,7 @@ from jaxscope._core.requests.request import Request
 from jaxscope._core.scopes.scope import VariableScope
 from jaxscope._core.scopes.stack import ScopeStack
 from jaxscope._core.variables.given import fits
-from jaxscope._core.variables.partitions import partition_spec_of
+from jaxscope._core.variables.partitioner import partition_spec_of
 from jaxscope.errors import GetterError, JaxscopeError, NoPassError, StateError, near
 
 
