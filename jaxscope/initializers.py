@@ -12,7 +12,6 @@ Any other callable `(key, shape, dtype) -> array`, such as those of `jax.nn.init
 
 from jaxscope._core.base.public import publish
 from jaxscope._core.initializers.base import Initializer
-from jaxscope._core.initializers.derived import derived
 from jaxscope._core.initializers.elementary import (
     constant,
     identity,
@@ -23,6 +22,7 @@ from jaxscope._core.initializers.elementary import (
     truncated_normal,
     zeros,
 )
+from jaxscope._core.initializers.from_variable import derived
 from jaxscope._core.initializers.scaling import (
     fans,
     glorot_normal,
