@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 import jaxscope as js
 from jaxscope.layers.arrays import promote
 from jaxscope.layers.call import Activation, LayerCall
+from jaxscope.layers.steps import Step, join, linear
 
 
 def basic_rnn(
@@ -49,10 +50,10 @@ def basic_rnn(
         ['basic_rnn_cell/kernel', 'basic_rnn_cell/bias']
     """
     with LayerCall("basic_rnn_cell", inputs, name, reuse, dtype=dtype) as call:
-        joined = join(call, state, num_units)
-        kernel = call.variable("kernel", [joined.shape[-1], num_units])
+        both = join(call, state, num_units)
+        kernel = call.variable("kernel", [both.shape[-1], num_units])
         bias = call.variable("bias", [num_units], js.initializers.zeros)
-        output = (activation or jnp.tanh)(linear(joined, kernel, bias))
+        output = (activation or jnp.tanh)(linear(both, kernel, bias))
         return output, output
 
 
@@ -106,16 +107,16 @@ def gru(
     if bias_initializer is not None:
         ones = zeros = bias_initializer
     with LayerCall("gru_cell", inputs, name, reuse, dtype=dtype) as call:
-        joined = join(call, state, num_units)
-        width = joined.shape[-1]
+        both = join(call, state, num_units)
+        width = both.shape[-1]
         kernel = call.variable("gates/kernel", [width, 2 * num_units], kernel_initializer)
         bias = call.variable("gates/bias", [2 * num_units], ones)
-        r, u = jnp.split(jax.nn.sigmoid(linear(joined, kernel, bias)), 2, -1)
+        r, u = jnp.split(jax.nn.sigmoid(linear(both, kernel, bias)), 2, -1)
         kernel = call.variable("candidate/kernel", [width, num_units], kernel_initializer)
         bias = call.variable("candidate/bias", [num_units], zeros)
         h, r, u = promote(jnp.asarray(state), r, u)
-        joined = join(call, r * h, num_units)
-        h, u, candidate = promote(h, u, (activation or jnp.tanh)(linear(joined, kernel, bias)))
+        both = join(call, r * h, num_units)
+        h, u, candidate = promote(h, u, (activation or jnp.tanh)(linear(both, kernel, bias)))
         output = u * h + (1 - u) * candidate
         return output, output
 
