@@ -26,6 +26,28 @@ def test_collections():
     assert "w" not in net.spec(X)["Conv_1/biases"].collections
 
 
+def test_renorm():
+    """Batch renormalization is that of `js.layers`, by contrib's words."""
+    clipping = {"rmax": 1.5, "dmax": 0.25}
+
+    def here(x):
+        return slim.batch_norm(
+            x, 0.9, scale=True, renorm=True, renorm_clipping=clipping, renorm_decay=0.8, scope="bn"
+        )
+
+    def there(x):
+        options = {"renorm_clipping": clipping, "renorm_momentum": 0.8}
+        return layers.batch_normalization(x, -1, 0.9, training=True, name="bn", renorm=True, **options)
+
+    variables = js.transform(there).init(KEY, X)
+    y, state = js.transform(here).apply_with_state(variables, X)
+    expected, expected_state = js.transform(there).apply_with_state(variables, X)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert state.keys() == expected_state.keys()
+    for name, value in state.items():
+        np.testing.assert_allclose(value, expected_state[name], rtol=1e-6)
+
+
 def test_parameters_of_batch_norm():
     """Initializers and regularizers of batch_norm are given by name."""
 

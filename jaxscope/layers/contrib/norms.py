@@ -1,6 +1,6 @@
 """contrib's normalizations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 import jaxscope as js
 from jaxscope.layers import norms as plain
 from jaxscope.layers.arrays import at_least_float32
-from jaxscope.layers.batch_statistics import normalize
+from jaxscope.layers.batch_statistics import Renorm, normalize
 from jaxscope.layers.call import Activation, LayerCall
 from jaxscope.layers.checks import static_flag
 from jaxscope.layers.contrib.scope import Collections, data_format_of, finish, model_scope
@@ -35,6 +35,10 @@ def batch_norm(
     fused: bool | None = None,
     data_format: str | None = "NHWC",
     scope: Any = None,
+    renorm: bool = False,
+    renorm_clipping: Mapping[str, ArrayLike] | None = None,
+    renorm_decay: float = 0.99,
+    adjustment: Callable[[tuple[int, ...]], tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> jax.Array:
     """Return the input with mean 0 and variance 1, as `js.layers.batch_normalization` with other defaults.
 
@@ -56,12 +60,17 @@ def batch_norm(
         fused: Whether the moving variance is that over n - 1, of inputs of 2 and 4 axes; None for True.
         data_format: "NHWC" or "NCHW".
         scope: The scope; None for `BatchNorm`, `BatchNorm_1`, ...
+        renorm: Whether to correct the batch's statistics towards slow averages of them.
+        renorm_clipping: Limits of that correction: `rmin`, `rmax`, `dmax`.
+        renorm_decay: The share of these slow averages that stays in a step.
+        adjustment: A function of the input's shape that returns a factor and a shift, for training.
 
     Returns:
         An array like the input.
 
     Raises:
         JaxscopeError: As `js.layers.batch_normalization`.
+        ValueError: `renorm_clipping` has other names.
 
     Source:
         `tf.contrib.layers.batch_norm`.
@@ -85,7 +94,7 @@ def batch_norm(
         gamma = (begin.get("gamma", js.initializers.ones), losses.get("gamma")) if scale else None
         beta = (begin.get("beta", js.initializers.zeros), losses.get("beta")) if center else None
         weights = {"gamma": gamma, "beta": beta}
-        is_fused = fused is not False and rank in {2, 4}
+        is_fused = fused is not False and rank in {2, 4} and not renorm and adjustment is None
         # contrib has two ways: its own, which is fused, and that of the layer in tf.layers.
         own_way = is_fused and (rank == 2 or updates_collections != js.GraphKeys.UPDATE_OPS)
         if own_way:
@@ -103,6 +112,8 @@ def batch_norm(
             momentum=decay if trainable or own_way else None,
             unbiased=is_fused and call.inputs.dtype.itemsize <= 4,
             collection=updates_collections,
+            renorm=Renorm.of(renorm_clipping, renorm_decay) if renorm else None,
+            adjustment=adjustment,
         )
         return finish(outputs, None, None, activation_fn, outputs_collections)
 
