@@ -140,7 +140,8 @@ def load() -> tuple[np.ndarray, np.ndarray]:
 def batch_of(text: np.ndarray, size: Size, batch: int, seed: tuple[int, ...]) -> np.ndarray:
     """Return (batch, context + 1) characters from places that the seed decides."""
     starts = np.random.default_rng(seed).integers(len(text) - size.context, size=batch)
-    return text[starts[:, None] + np.arange(size.context + 1)].astype(np.int32)
+    taken: np.ndarray = text[starts[:, None] + np.arange(size.context + 1)]
+    return taken.astype(np.int32)
 
 
 # --- Training: plain JAX and optax. ---
