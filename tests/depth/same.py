@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxscope as js
+from jaxscope._core.blocks.program import needed
 
 X = np.asarray([0.5, -1.0, 2.0], np.float32)
 
@@ -132,9 +133,9 @@ def assert_close(found: Any, expected: Any, rtol: float = 2e-5, atol: float = 2e
 
 
 def count_equations(jaxpr: Any) -> int:
-    """Return the number of equations of a jaxpr, with those of the jaxprs inside it."""
+    """Return how many equations of a jaxpr its results need, with those of the jaxprs inside it."""
     total = 0
-    for equation in jaxpr.eqns:
+    for equation in needed(jaxpr):
         total += 1
         for value in jax.tree.leaves(
             list(equation.params.values()),

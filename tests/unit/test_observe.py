@@ -252,23 +252,29 @@ def noisy(x: Any) -> Any:
         return x * weight() + jax.random.uniform(js.next_key())
 
 
-PLAIN = [lambda x: x * weight(), written, noisy]
-ASKING = [
-    lambda x: x * weight(custom_getter=pair),
-    lambda x: x * weight(regularizer=js.regularizers.l2(0.1)),
-]
-SINGLE = [lambda f: f, js.jit, jax.jit, lambda f: js.make_template("t", f)]
-STACKED = [lambda f: js.scan_layers(f, 2), lambda f: lambda x: js.ensemble(f, 2)(x).sum(0)]
-
-
-@pytest.mark.parametrize("block", [*PLAIN, *ASKING])
-@pytest.mark.parametrize("around", [*SINGLE, *STACKED])
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda x: x * weight(),
+        lambda x: x * weight(custom_getter=pair),
+        written,
+        noisy,
+        lambda x: x * weight(regularizer=js.regularizers.l2(0.1)),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda f: f,
+        js.jit,
+        jax.jit,
+        lambda f: js.scan_layers(f, 2),
+        lambda f: lambda x: js.ensemble(f, 2)(x).sum(0),
+        lambda f: js.make_template("t", f),
+    ],
+)
 def test_changes_nothing(around: Any, block: Any):
-    """Names, results, state and the jaxpr of `apply_with_state` are those without a listener.
-
-    Of layers whose getters and losses would be run inside a scan, a listener is told one by one: then the
-    program is another one, with the same results.
-    """
+    """Names, results, state and the jaxpr of `apply_with_state` are those without a listener."""
 
     def net(x: Any) -> Any:
         return around(block)(x)
@@ -280,9 +286,5 @@ def test_changes_nothing(around: Any, block: Any):
     plain, listening = js.transform(net), js.transform(observed)
     assert plain.spec(X) == listening.spec(X)
     variables = plain.init(jax.random.key(0), X)
-    one, other = (jax.make_jaxpr(each.apply_with_state)(variables, X) for each in (plain, listening))
-    if block in PLAIN or around in SINGLE:
-        assert str(one) == str(other)
-    else:
-        results = [jax.tree.leaves(each.apply_with_state(variables, X)) for each in (plain, listening)]
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *results)
+    texts = [str(jax.make_jaxpr(one.apply_with_state)(variables, X)) for one in (plain, listening)]
+    assert texts[0] == texts[1]

@@ -15,6 +15,7 @@ from jaxscope._core.passes.border import Border, Kind
 from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.recording import labelled
 from jaxscope._core.requests.request import Request
+from jaxscope._core.scopes.options import Options
 from jaxscope._core.scopes.scope import VariableScope
 from jaxscope.errors import StateError, TraceError
 
@@ -57,6 +58,8 @@ class Asked(NamedTuple):
         name: The full name, in the scope that the block was recorded in.
         request: What was asked for.
         site: Where.
+        scope: The full name of the scope that was open, and
+        options: its options.
         creators: What the making goes through.
         frozen: Whether nothing may be made.
         type: Of what the block got.
@@ -66,6 +69,8 @@ class Asked(NamedTuple):
     name: str
     request: Request
     site: Site
+    scope: str
+    options: Options
     creators: tuple[Any, ...]
     frozen: bool
     type: Any
@@ -111,6 +116,7 @@ class Noting(Border):
     """
 
     listens = True
+    stands_in = True
 
     def __init__(self, run: Pass, floor: int) -> None:
         self.events: list[Asked | Took | Put] = []
@@ -123,6 +129,7 @@ class Noting(Border):
         self._run = run
         self._floor = floor
         self._path = run.scopes.names.path
+        self._stream = run.around.stream
         self._is_new = made_since()
         self._templates: dict[int, weakref.ref[Any]] = {}
         self._counts: dict[str, int] = {}
@@ -144,8 +151,18 @@ class Noting(Border):
             raise CannotLiftError(
                 "a custom getter that returns no array with a dtype of its own", site, loop=True
             )
-        around = self._run.around
-        asked = Asked(name, name, request, site, around.creators, around.frozen, jax.typeof(value))
+        scope, around = self._run.scopes.current, self._run.around
+        asked = Asked(
+            name,
+            name,
+            request,
+            site,
+            scope._name,
+            scope._options,
+            around.creators,
+            around.frozen,
+            jax.typeof(value),
+        )
         if request.getter is not None:
             self._counts[name] = count = self._counts.get(name, 0) + 1
             self.events.append(asked._replace(key=(name, count)))
@@ -160,7 +177,8 @@ class Noting(Border):
 
     def through(self, ask: Callable[[], Any]) -> Any:
         """Return what custom getters return, without what they do: they run again, outside of the block."""
-        inside = _InGetter(self)
+        stream = self._run.around.stream
+        inside = _InGetter(self, None if stream is self._stream else stream)
 
         def aside() -> Any:
             self._run.traces.adopt()
@@ -172,6 +190,13 @@ class Noting(Border):
         if not isinstance(made, jax.ShapeDtypeStruct):
             return made
         return labelled(None, jax.typeof(made), weak=bool(made.weak_type))
+
+    def creating(self, make: Callable[[], Any]) -> Any:
+        """Return what creators return, without what else they do: they run again, outside of the block."""
+        stream = self._run.around.stream
+        inside = _InGetter(self, None if stream is self._stream else stream)
+        with self._run.during(lambda around: around._replace(border=inside)):
+            return make()
 
     def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
         at = sum(isinstance(event, Took) for event in self.events)
@@ -252,18 +277,29 @@ class Noting(Border):
 
 
 class _InGetter(Border):
-    """What a getter does while a block is recorded."""
+    """What a getter or a creator does while a block is recorded.
+
+    Args:
+        block: What the block does.
+        stream: Where it takes keys from, if that is a stream of the block's own.
+    """
 
     listens = True
 
-    def __init__(self, block: Noting) -> None:
+    def __init__(self, block: Noting, stream: Any) -> None:
         self._block = block
+        self._stream = stream
 
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
         self._block.reads(name, site)
 
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._block.touches(entry.name)
+
+    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
+        if self._stream is not None and given is self._stream.given:
+            raise CannotLiftError("a custom getter that takes keys of the block's", here(), loop=True)
+        return parts
 
 
 def written_in_transform(run: Pass, entry: Entry) -> StateError:

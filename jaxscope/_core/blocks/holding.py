@@ -102,7 +102,7 @@ class Holding(Inner):
             self._references[name][...] = value
         elif self._run.traces.at_border:
             self.values[name] = value
-        elif self.outer.listens:
+        elif self.outer.stands_in:
             raise written_in_transform(self._run, entry)
         else:
             raise WrittenInsideError(name)

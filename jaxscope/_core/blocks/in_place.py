@@ -83,7 +83,11 @@ class InPlace:
             added = [_AddedHere(one) for one in run.books.added[start:] if run.traces.is_here(one.state)]
             self._added = [one for one in added if one.traced]
             losses = {id(loss) for loss in holding.losses}
-            self._lost = [one for one in holding.made if one.loss is not None and id(one.loss[1]()) in losses]
+            self._lost = [
+                one
+                for one in holding.made  # of what was set since, the loss is another one
+                if one.loss is not None and id(one.loss[1]()) in losses and one.name not in holding.entries
+            ]
             values = holding.end()
             counts = [len(one.traced) for one in self._added]
             self._counts = len(result.arrays), len(values), counts, len(self._lost)

@@ -147,7 +147,7 @@ class Layers(Generic[P, R]):
         outer, above = self._path(run), run.scopes.current._prefix
         rows: list[Row] = []
         path: list[str] = []
-        attempt = Attempt(run, recipe, apart=not run.around.border.listens)
+        attempt = Attempt(run, recipe, apart=not run.around.border.stands_in)
         for index in range(self._length):
             with variable_scope(self._scope(index)) as scope:
                 answers = attempt.ask(shared)

@@ -16,7 +16,6 @@ from jaxscope._core.blocks.program import BlockProgram
 from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.passes.keeping import Keeping
-from jaxscope._core.passes.surroundings import Around
 
 
 class Answers(NamedTuple):
@@ -209,16 +208,10 @@ class Recipe:
                 answers.places.append(run.books.made)
                 continue
             if isinstance(event, Took):
-                scope = self._scope(event, prefix)
+                scope = self._scope(event.scope, prefix)
                 answers.parts.append(taken.parts_of(event, run, scope, arguments, inside))
                 continue
-            name = prefix + event.name.removeprefix(self.prefix)
-            around = run.around
-            if event.creators is around.creators and event.frozen is around.frozen:
-                value = run.ask(name, event.request, event.site)
-            else:
-                with run.during(_as_around(event)):
-                    value = run.ask(name, event.request, event.site)
+            value = self._asked(run, event, prefix)
             if not isinstance(value, jax.Array) or jax.typeof(value) != event.type:
                 return None
             answers.values[event.key] = value
@@ -228,14 +221,26 @@ class Recipe:
         """Return words and counts of the keys that it takes in a scope, and count them as taken."""
         inside: dict[Any, object] = {}
         return [
-            taken.parts_of(event, run, self._scope(event, scope + "/"), arguments, inside)
+            taken.parts_of(event, run, self._scope(event.scope, scope + "/"), arguments, inside)
             for event in self.events
             if isinstance(event, Took)
         ]
 
-    def _scope(self, event: Took, prefix: str) -> str:
-        scope = event.scope.removeprefix(self.prefix) if event.scope != self._name else ""
-        return (prefix + scope).removesuffix("/")
+    def _asked(self, run: Pass, event: Asked, prefix: str) -> Any:
+        """Return what a request gets in another scope."""
+        name = prefix + event.name.removeprefix(self.prefix)
+        if event.request.getter is None and not event.creators and not event.frozen and not run.around.frozen:
+            return run.ask(name, event.request, event.site)
+        with (
+            run.during(lambda around: around._replace(creators=event.creators, frozen=event.frozen)),
+            run.scopes.standing_in(self._scope(event.scope, prefix), event.options),
+        ):
+            return run.ask(name, event.request, event.site)
+
+    def _scope(self, scope: str, prefix: str) -> str:
+        """Return the full name of a scope, where the names of the block begin with another prefix."""
+        own = scope.removeprefix(self.prefix) if scope != self._name else ""
+        return (prefix + own).removesuffix("/")
 
     def enter(self, run: Pass) -> dict[str, str]:
         """Enter into the books, below the current scope, the scopes that the block enters.
@@ -285,10 +290,6 @@ class Recipe:
     def returned(self, arrays: Any) -> Any:
         """Return what the block returns, with such arrays in it."""
         return self._rest.join(arrays)[0]
-
-
-def _as_around(event: Asked) -> Callable[[Around], Around]:
-    return lambda around: around._replace(creators=event.creators, frozen=event.frozen)
 
 
 def _check(things: Any, closed_over: list[Any], site: Site) -> None:

@@ -241,16 +241,19 @@ class Pass:
 
         before = self.mark()
         try:
-            chained(self.around.creators, make)(
-                initial_value=entry.initializer,
-                trainable=entry.trainable,
-                collections=entry.request.collections,
-                name=own,
-                shape=entry.shape,
-                dtype=entry.dtype,
-                regularizer=entry.request.regularizer,
-                constraint=entry.request.constraint,
-                partitioner=entry.request.partitioner,
+            creators = chained(self.around.creators, make)
+            self.around.border.creating(
+                lambda: creators(
+                    initial_value=entry.initializer,
+                    trainable=entry.trainable,
+                    collections=entry.request.collections,
+                    name=own,
+                    shape=entry.shape,
+                    dtype=entry.dtype,
+                    regularizer=entry.request.regularizer,
+                    constraint=entry.request.constraint,
+                    partitioner=entry.request.partitioner,
+                )
             )
             if len(made) != 1:
                 raise GetterError(  # noqa: TRY301 - undone like any other failure

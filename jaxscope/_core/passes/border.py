@@ -21,9 +21,11 @@ class Border:
 
     Attributes:
         listens: Whether `asked` and `answered` are called.
+        stands_in: Whether the model gets something else than a variable's value, which stands for it.
     """
 
     listens = False
+    stands_in = False
 
     def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
         """Note that the model asked for a name, and return what it gets: the value, or what stands for it."""
@@ -35,6 +37,10 @@ class Border:
     def through(self, ask: Callable[[], Any]) -> Any:
         """Return what custom getters return."""
         return ask()
+
+    def creating(self, make: Callable[[], Any]) -> Any:
+        """Return what variable creators return."""
+        return make()
 
     def refused(self) -> None:
         """Note that a request ended in an error, which the model may catch, or that something was undone."""
@@ -98,6 +104,7 @@ class Inner(Border):
 
     def __init__(self, outer: Border) -> None:
         self.outer = outer
+        self.stands_in = outer.stands_in
 
     def asked(self, name: str, request: Request, value: Any, site: Site) -> Any:
         return self.outer.asked(name, request, value, site) if self.outer.listens else value
@@ -108,6 +115,9 @@ class Inner(Border):
 
     def through(self, ask: Callable[[], Any]) -> Any:
         return self.outer.through(ask)
+
+    def creating(self, make: Callable[[], Any]) -> Any:
+        return self.outer.creating(make)
 
     def refused(self) -> None:
         self.outer.refused()

@@ -1,7 +1,8 @@
 """The stack of open scopes: entering, jumping and leaving; the only place that looks inside scope objects."""
 
+import contextlib
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from typing import Any
 
 from jaxscope._core.base import compat, names
@@ -177,6 +178,20 @@ class ScopeStack:
             scope = scope._parent
 
     # --- for blocks ----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def standing_in(self, name: str, options: Options) -> Generator[None]:
+        """Let what runs inside stand in a scope, as a request did that is repeated; it is not entered."""
+        outer = self.current
+        self.current = VariableScope(name, options, outer._owner, outer, None, outer._path, self.entered)
+        try:
+            if self.touch is not None:
+                self.touch()
+            yield
+        finally:
+            self.current = outer
+            if self.touch is not None:
+                self.touch()
 
     def mark(self) -> tuple[int, int]:
         """Return a mark of the numbering, to go back to."""
