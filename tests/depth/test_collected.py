@@ -101,7 +101,7 @@ def test_as_they_are(lift: Lift, bare: Lift):
 
 @pytest.mark.parametrize(("lift", "bare"), STACKED)
 def test_stacked(lift: Lift, bare: Lift):
-    """Of many scopes, arrays have a leading axis of them; variables and what is no array are as in the loop."""
+    """Of many scopes, arrays have a leading axis of them; variables, and all else, are as in the loop."""
 
     def net(lift: Lift, x: Any) -> Any:
         js.add_to_collection("losses", jnp.float32(1))
