@@ -62,3 +62,18 @@ def test_programs_are_those_of_handwritten_jax(report: str, what: str) -> None:
     cases = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("|")][2:]
     assert cases
     assert {case.strip(): found.strip() for case, found in cases if found.strip() != "identical"} == {}
+
+
+def test_what_depth_costs(tmp_path: Path) -> None:
+    """The table of docs/depth.md is written, with a line for each way and a number in each cell."""
+    page = tmp_path / "depth.md"
+    page.write_text("before\n<!-- table -->\n<!-- end of table -->\nafter\n")
+    command = [sys.executable, "-m", "benchmarks.depth", "--quick", "--out", str(page)]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    assert len(lines) == 11
+    for line in lines[2:]:
+        assert all(float(cell) >= 0 for cell in line.split("|")[2:-1])
