@@ -60,7 +60,7 @@ QUICK = {
 
 #: Likewise, beside those that say so themselves; none of them is quick.
 SLOW = (
-    "tests/checkpoint/test_crashes.py::test_killed",
+    "tests/checkpoint/test_crashes.py::test_killed_while_saving",
     "tests/checkpoint/test_devices.py",
     "tests/checkpoint/test_processes.py",
     "tests/layers/test_matrix.py::test_transforms[other",
