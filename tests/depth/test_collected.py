@@ -238,6 +238,7 @@ def closing_over(x: Any) -> Any:
     return y
 
 
+@pytest.mark.filterwarnings("ignore:js.remat runs a block as it is")
 @pytest.mark.parametrize("block", [written, by_a_getter, closing_over])
 @pytest.mark.parametrize(("lift", "bare"), [*SINGLE, *STACKED])
 def test_corners(lift: Lift, bare: Lift, block: Block):

@@ -353,6 +353,54 @@ def test_errors_of_writes():
     assert caught.value.code == "write_in_block"
 
 
+def test_what_cannot_be_computed_again():
+    """A block that works only as it is runs so, with a warning that says why."""
+
+    @js.remat
+    def block(x: Any) -> Any:
+        y = layer(x)
+        js.add_to_collection("later", lambda: jnp.sum(y))
+        return y
+
+    net = js.transform(lambda x: block(x) + sum(later() for later in js.get_collection("later")))
+    given = net.init(jax.random.key(0), BATCH)
+    with pytest.warns(UserWarning, match="computes nothing again.*holds what the block has computed"):
+        y = jax.jit(net.apply)(given, BATCH)
+    bare = jnp.tanh(BATCH @ given["w"])
+    assert_close(y, bare + bare.sum())
+
+
+def twice(block: Block) -> Block:
+    def run(x: Any) -> Any:
+        with js.variable_scope("", reuse=js.AUTO_REUSE):
+            return block(block(x))
+
+    return run
+
+
+def then_written_in_jax(block: Block) -> Block:
+    def run(x: Any) -> Any:
+        x = block(x)
+        with js.variable_scope("layer_1", reuse=True):
+            x = jax.jit(counting)(x)
+        with js.variable_scope("", reuse=True):
+            return block(x)
+
+    return run
+
+
+@pytest.mark.parametrize("around", [lambda f: js.remat(twice(f)), lambda f: then_written_in_jax(js.remat(f))])
+def test_layers_given_stacked(around: Lift):
+    """Around scanned layers whose state is given stacked, each run of them sees what the last one has set."""
+    net, bare = js.transform(around(scanned(counting))), js.transform(around(in_layers(counting)))
+    given = bare.init(jax.random.key(0), BATCH)
+    expected, state = jax.jit(bare.apply_with_state)(given, BATCH)
+    for values in (given, given.stack("layer_{}")):
+        found, after = jax.jit(net.apply_with_state)(values, BATCH)
+        after = after.unstack() if "layer_{}/n" in after else after
+        assert_close((found, dict(after)), (expected, dict(state)))
+
+
 @pytest.mark.parametrize("mode", [jax.checking_leaks, jax.disable_jit])
 def test_modes(mode: Any):
     """JAX's modes for debugging find nothing, and change nothing."""

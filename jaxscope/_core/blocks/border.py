@@ -1,7 +1,7 @@
 """The border of a block: notes what it asks for, and answers with inputs of the block's own program."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ from jaxscope._core.base.sites import Site, here
 from jaxscope._core.model.templates import made_since
 from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.border import Border, Kind
+from jaxscope._core.passes.cells import Cell
 from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.passes.recording import labelled
 from jaxscope._core.requests.request import Request
@@ -139,6 +140,11 @@ class Noting(Border):
         """Note that the block begins, in the present trace, in which its inputs are."""
         self._trace = compat.traces()[0]
 
+    def release(self) -> None:
+        """Let go of what belongs to the trace, which ends."""
+        self.values.clear()
+        self._trace = None
+
     def _input(self, label: Any, aval: Any) -> Any:
         # Also where the request is made in an inner trace: one input serves all.
         with compat.tracing().set_current_trace(self._trace):
@@ -204,6 +210,12 @@ class Noting(Border):
         words = self._input(("words", at), jax.typeof(np.zeros(2, np.uint32)))
         return words, self._input(("count", at), jax.typeof(np.zeros((), np.uint32)))
 
+    def becomes(self, given: Any, now: Any) -> None:
+        self.events = [
+            event._replace(given=now) if isinstance(event, Took) and event.given is given else event
+            for event in self.events
+        ]
+
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._run.check_write(entry)
         if not self._run.traces.at_border:
@@ -214,6 +226,9 @@ class Noting(Border):
             )
         self.writes[entry.name] = entry
         self.values[entry.name] = value
+
+    def read_stack(self, cell: Cell, index: Any, names: Iterable[str]) -> Any:
+        return None
 
     def will_write(self, name: str) -> None:
         self._will_write.add(name)

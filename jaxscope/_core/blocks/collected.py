@@ -25,8 +25,7 @@ class Collected:
         name: The relative name of the variable that it is, or None.
         path: The path of name scopes that it was added in, where the block was recorded.
         site: Where it is added.
-        traced: What the block computes of it, while it is recorded; then None.
-        count: How many arrays these are.
+        count: How many arrays the block computes of it.
     """
 
     def __init__(self, put: Put, prefix: str) -> None:
@@ -36,8 +35,14 @@ class Collected:
         self._key, self.site = added.key, added.site
         leaves, self._tree = jax.tree.flatten(None if self.name is not None else added.value)
         self._kept = [None if isinstance(leaf, Tracer) else (leaf,) for leaf in leaves]
-        self.traced: list[Any] | None = [leaf for leaf in leaves if isinstance(leaf, Tracer)]
-        self.count = len(self.traced)
+        self._added, self._traced = added, [leaf for leaf in leaves if isinstance(leaf, Tracer)]
+        self.count = len(self._traced)
+
+    def release(self) -> list[Any]:
+        """Return what the block computes of it, and let go of that; called while it is recorded."""
+        traced, self._traced = self._traced, []
+        self._added.value = None
+        return traced
 
     @property
     def kept(self) -> list[Any]:

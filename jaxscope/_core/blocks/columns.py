@@ -72,7 +72,8 @@ class Column:
                 entry is not None and entry.cell is home[0] and entry.name == scope + own
                 for entry, scope in zip(entries, scopes, strict=True)
             ):
-                whole = home[0].read(home[1])
-                if len(whole) == len(values):
+                names = [entry.name for entry in entries if entry is not None]
+                whole = run.around.border.read_stack(*home, names)
+                if whole is not None and len(whole) == len(values):
                     return cls(None, whole)
         return cls.of(values)

@@ -1,5 +1,6 @@
 """Holding: what a function sets in a trace of its own stays there, until that has ended."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ from jaxscope._core.base.sites import Site
 from jaxscope._core.blocks.border import written_in_transform
 from jaxscope._core.passes.base_pass import Pass
 from jaxscope._core.passes.border import Border, Inner, Kind
+from jaxscope._core.passes.cells import Cell
 from jaxscope._core.passes.entries import Entry
 from jaxscope._core.requests.request import Request
 
@@ -40,6 +42,7 @@ class Holding(Inner):
         sources: The variables that were read, by the address of the value.
         made: The variables that the function has made.
         losses: What regularizers have returned for them.
+        taken: The objects that keys were taken of.
     """
 
     def __init__(self, run: Pass, outer: Border, written_inside: set[str]) -> None:
@@ -49,11 +52,13 @@ class Holding(Inner):
         self.sources: dict[int, Entry] = {}
         self.made: list[Entry] = []
         self.losses: list[Any] = []
+        self.taken: list[Any] = []
         self._read: list[Any] = []  # which keeps their addresses
         self._references: dict[str, Any] = {}
         self._written_inside = written_inside
         self._run = run
-        self._outside = self._inside = compat.traces()[0]
+        self._outside: Any = compat.traces()[0]
+        self._inside: Any = None
 
     def start(self) -> None:
         """Note that the function begins, in the present trace."""
@@ -64,6 +69,13 @@ class Holding(Inner):
         for name in self.entries.keys() & self._references.keys():
             self.values[name] = self._references[name][...]
         return [self.values[name] for name in self.entries]
+
+    def release(self) -> None:
+        """Let go of what belongs to the trace, which ends."""
+        self.values.clear()
+        self.losses.clear()
+        self._references.clear()
+        self._inside = None
 
     # --- values --------------------------------------------------------------------------------
 
@@ -93,6 +105,12 @@ class Holding(Inner):
         self.sources[id(value)] = entry
         return value
 
+    def read_stack(self, cell: Cell, index: Any, names: Iterable[str]) -> Any:
+        if any(name in self.values or name in self._written_inside for name in names):
+            return None
+        with self._run.traces.aside(self._outside):
+            return self.outer.read_stack(cell, index, names)
+
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._run.check_write(entry)
         name = entry.name
@@ -115,6 +133,10 @@ class Holding(Inner):
         found = super().asked(name, request, value, site)
         here = name in self._references or value is self.values.get(name, self)
         return value if request.getter is None and here else found
+
+    def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
+        self.taken.append(given)
+        return super().took(given, scope, parts)
 
     def keeps(self, loss: Any) -> None:
         if self._run.traces.at_border:

@@ -8,6 +8,7 @@ from jax.core import Tracer
 from jax.extend import core
 
 from jaxscope._core.base.calls import Call, Result
+from jaxscope._core.base.describe import shown
 from jaxscope._core.base.sameness import Look
 from jaxscope._core.blocks.holding import Holding, WrittenInsideError
 from jaxscope._core.blocks.program import needed
@@ -46,6 +47,7 @@ class InPlace:
         self._result: Call
         self._added: list[_AddedHere] = []
         self._lost: list[Entry] = []
+        self._results: list[int] = []
         self._counts: Any = None
         mark, written_inside = run.mark(), set[str]()
         while True:
@@ -66,6 +68,7 @@ class InPlace:
         # What is but handed through stays the object that it is.
         places = {id(var): at for at, var in enumerate(jaxpr.constvars)}
         self._through = [places.get(id(out)) for out in jaxpr.outvars]
+        self._keys = self._taken_inside()
         outs = [out for out, at in zip(jaxpr.outvars, self._through, strict=True) if at is None]
         debug_info = jaxpr.debug_info._replace(result_paths=None)
         self.program = core.Jaxpr(jaxpr.constvars, [], outs, needed(jaxpr), jaxpr.effects, debug_info)
@@ -79,6 +82,7 @@ class InPlace:
             holding.start()
             result = Result(function())
             run.traces.look()
+            self._results = [id(array) for array in result.arrays]
             self._result = result.rest
             added = [_AddedHere(one) for one in run.books.added[start:] if run.traces.is_here(one.state)]
             self._added = [one for one in added if one.traced]
@@ -92,20 +96,31 @@ class InPlace:
             counts = [len(one.traced) for one in self._added]
             self._counts = len(result.arrays), len(values), counts, len(self._lost)
             _check([kept for one in (self._result.static, *(a.kept for a in added)) for kept in one])
-            return [
+            outs = [
                 *result.arrays,
                 *values,
                 *(leaf for one in self._added for leaf in one.traced),
                 *(one.loss[1]() for one in self._lost),
             ]
+            for one in self._added:
+                one.release()
+            holding.release()
+            return outs
 
         with run.during(lambda around: around._replace(border=holding)), run.traces.nested():
             closed = jax.make_jaxpr(trace)()
         run.traces.look()
-        for one in self._added:
-            one.traced = []
-        holding.losses.clear()
         return closed
+
+    def _taken_inside(self) -> list[tuple[Any, dict[str, int]] | None]:
+        """Return for each array of the result, if keys were taken of it, the array and how many, by scope."""
+        outside = set(map(id, self.inputs))
+        found: dict[int, tuple[Any, dict[str, int]]] = {}
+        for given in self._holding.taken:
+            if isinstance(given, Tracer) and id(given) not in outside and id(given) not in found:
+                found[id(given)] = given, self._run.books.untake(given)
+        self._holding.taken.clear()
+        return [found.get(at) for at in self._results]
 
     def compute(self, inputs: list[Any]) -> list[Any]:
         """Return what the program computes of other inputs."""
@@ -121,6 +136,10 @@ class InPlace:
 
     def result(self, arrays: list[Any]) -> Any:
         """Return what the function returned, with such arrays in it."""
+        for array, taken in zip(arrays, self._keys, strict=True):
+            if taken is not None:
+                self._run.books.retake(array, taken[1])
+                self._holding.outer.becomes(taken[0], array)
         return self._result.join(arrays)[0]
 
     def settle(self, rest: list[Any]) -> None:
@@ -151,6 +170,11 @@ class _AddedHere:
         self.traced = [leaf for leaf in leaves if isinstance(leaf, Tracer)]
         self.kept = [None if isinstance(leaf, Tracer) else (leaf,) for leaf in leaves]
 
+    def release(self) -> None:
+        """Let go of what belongs to the trace, which ends."""
+        self.traced = []
+        self._added.value = None
+
     def finish(self, run: Pass, values: Iterator[Any]) -> None:
         """Put values into the places of what was computed here."""
         leaves = [next(values) if kept is None else kept[0] for kept in self.kept]
@@ -164,4 +188,4 @@ def _check(kept: list[Any]) -> None:
             look = Look(alive=True)
             look.see(one[0])
             if look.tracers:
-                raise HiddenTracerError
+                raise HiddenTracerError(f"{shown(one[0])} holds what the block has computed, and is no array")

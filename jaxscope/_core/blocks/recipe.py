@@ -83,25 +83,30 @@ class Recipe:
         before = len(run.books.added)
         scopes.numbers = False
         kept, run.keeping = run.keeping, Keeping()  # getters run again, outside of the block
-        arguments: list[Any] = []
+        stream = run.around.stream
         rest: list[Call] = []
+        results: list[int] = []
         self.collected: list[Collected] = []
 
         def trace(arrays: Any) -> Any:
             run.traces.adopt()
             border.start()
-            arguments[:] = arrays
             args, kwargs = call.join(arrays)
             result = Result(function(*args, **kwargs))
             rest.append(result.rest)
+            results[:] = [id(array) for array in result.arrays]
             there = set(map(id, run.books.added[before:]))
-            puts = [event for event in border.events if isinstance(event, Put)]
-            self.collected = [Collected(put, self.prefix) for put in puts if id(put.added) in there]
             border.events = [
-                event for event in border.events if not isinstance(event, Put) or id(event.added) in there
+                taken.placed(event, stream, arrays) if isinstance(event, Took) else event
+                for event in border.events
+                if not isinstance(event, Put) or id(event.added) in there
             ]
-            added = [collected.traced for collected in self.collected]
-            return result.arrays, [border.values[name] for name in border.writes], added
+            puts = [event for event in border.events if isinstance(event, Put)]
+            self.collected = [Collected(put, self.prefix) for put in puts]
+            added = [collected.release() for collected in self.collected]
+            writes = [border.values[name] for name in border.writes]
+            border.release()
+            return result.arrays, writes, added
 
         try:
             with run.during(lambda around: around._replace(border=border)), run.traces.nested():
@@ -125,13 +130,13 @@ class Recipe:
         self._results = sum(kept is None for kept in self._rest.static)
         self.types = self._parted(closed.out_avals)
         self._program = BlockProgram(closed)
-        stream = run.around.stream
+        # What is but handed through stays the object that it is.
+        places: dict[int, Any] = {id(var): at for at, var in enumerate(closed.jaxpr.invars)}
+        self._through = [places.get(id(out)) for out in closed.jaxpr.outvars[: self._results]]
         self.events = [
-            taken.placed(event, stream, arguments, closed.consts) if isinstance(event, Took) else event
+            taken.placed_inside(event, closed.consts, results) if isinstance(event, Took) else event
             for event in border.events
         ]
-        for collected in self.collected:
-            collected.traced = None
 
     def _check_outside(self, border: Noting, closed_over: list[Any]) -> None:
         """Raise `CannotLiftError` where what goes out of the block may hold what the block has computed.
@@ -287,8 +292,16 @@ class Recipe:
         added = [[next(following) for _ in range(collected.count)] for collected in self.collected]
         return Outcome(arrays, writes, added)
 
-    def returned(self, arrays: Any) -> Any:
-        """Return what the block returns, with such arrays in it."""
+    def returned(self, arrays: Any, given: list[Any] | None = None) -> Any:
+        """Return what the block returns, with such arrays in it.
+
+        Args:
+            arrays: In its order.
+            given: Those of its arguments, if they are the ones that it was called with.
+        """
+        if given is not None:
+            pairs = zip(arrays, self._through, strict=True)
+            arrays = [array if at is None else given[at] for array, at in pairs]
         return self._rest.join(arrays)[0]
 
 

@@ -1,11 +1,13 @@
 """remat: a block whose inside is computed again in the backward pass."""
 
 import types
+import warnings
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import jax
 
+from jaxscope._core.base.sites import here
 from jaxscope._core.base.wrapper import Wrapper
 from jaxscope._core.blocks.in_place import InPlace
 from jaxscope._core.passes.base_pass import Pass, current
@@ -43,10 +45,14 @@ class Rematted(Wrapper, Generic[P, R]):
         mark = run.mark()
         try:
             block = InPlace(run, lambda: self._function(*args, **kwargs))
-        except Exception:  # noqa: BLE001 - it comes again from the block itself
+        except Exception as problem:  # noqa: BLE001 - it comes again from the block itself
             run.around.border.refused()
             run.undo(mark)
-            return self._function(*args, **kwargs)
+            result = self._function(*args, **kwargs)
+            # What the books remember of keys that the block makes is a leak to `jax.checking_leaks`.
+            if not (run.around.border.stands_in or cast(Any, jax.config).jax_check_tracer_leaks):
+                _warn(problem)
+            return result
 
         def program(inputs: list[Any]) -> list[Any]:
             return block.compute(inputs)
@@ -57,8 +63,18 @@ class Rematted(Wrapper, Generic[P, R]):
             computed = again(block.inputs)
         arrays, rest = block.parts(block.inputs, computed)
         block.settle(rest)
-        result: R = block.result(arrays)
-        return result
+        return cast(R, block.result(arrays))
+
+
+def _warn(problem: Exception) -> None:
+    """Say that a block is not computed again, since it works only as it is."""
+    site, why = here(), str(problem).partition("\n")[0]
+    warnings.warn_explicit(
+        f"js.remat runs a block as it is, and computes nothing again: {why or type(problem).__name__}",
+        UserWarning,
+        site.file,
+        site.line,
+    )
 
 
 def _differentiable(run: Pass) -> bool:

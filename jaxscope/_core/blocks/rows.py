@@ -72,8 +72,7 @@ def in_columns(run: Pass, recipe: Recipe, rows: list[Row], pattern: str) -> tupl
     for key in rows[0].answers.values:
         # By a name alone, nothing but the variable itself was asked for.
         own = key.removeprefix(recipe.prefix) if isinstance(key, str) else None
-        plain = own is not None and not run.around.border.stands_in
-        entries = [run.books.entries.get(f"{scope}{own}") if plain else None for scope in scopes]
+        entries = [None if own is None else run.books.entries.get(scope + own) for scope in scopes]
         values = [row.answers.values[key] for row in rows]
         columns.append(Column.of_variables(run, values, entries, scopes, pattern))
     return rows, Columns(columns)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxscope._core.blocks.border import Took
+from jaxscope._core.base.sites import here
+from jaxscope._core.blocks.border import CannotLiftError, Took
 from jaxscope._core.model.random_keys import check_taking
 from jaxscope._core.passes.base_pass import Pass
 
@@ -27,16 +28,33 @@ class _Inside(NamedTuple):
     number: int
 
 
-def placed(event: Took, stream: Any, arguments: list[Any], closed_over: list[Any]) -> Took:
-    """Return an event that says where its given key comes from, and keeps nothing of the block's trace."""
+def placed(event: Took, stream: Any, arguments: list[Any]) -> Took:
+    """Return an event that says whether its key is that of the stream around, or an argument."""
     given = event.given
     if stream is not None and given is stream.given:
         return event._replace(given=STREAM)
     for at, argument in enumerate(arguments):
         if argument is given:
             return event._replace(given=_Argument(at))
+    return event
+
+
+def placed_inside(event: Took, closed_over: list[Any], results: list[int]) -> Took:
+    """Return an event that says whether the block makes its key, and keeps nothing of the block's trace.
+
+    Args:
+        event: What `placed` returned.
+        closed_over: What the block takes from outside.
+        results: The addresses of the arrays that it returns.
+
+    Raises:
+        CannotLiftError: It returns such a key, of which more may be taken outside.
+    """
+    given = event.given
     if not isinstance(given, Tracer) or any(given is one for one in closed_over):
         return event  # from outside
+    if id(given) in results:
+        raise CannotLiftError("a key that it makes, takes from and returns", here(), loop=True)
     return event._replace(given=_Inside(id(given)))
 
 

@@ -114,6 +114,17 @@ class Books:
         self.changed()
         return count
 
+    def untake(self, given: Any) -> dict[str, int]:
+        """Forget that keys were taken of a given one; return how many, by scope."""
+        counts = {scope: count for (at, scope), (_, count) in self._taken.items() if at == id(given)}
+        for scope in counts:
+            del self._taken[id(given), scope]
+        return counts
+
+    def retake(self, given: Any, counts: dict[str, int]) -> None:
+        """Note that so many keys were taken of a given one, by scope."""
+        self._taken |= {(id(given), scope): (given, count) for scope, count in counts.items()}
+
     # --- groups of layers ----------------------------------------------------------------------
 
     def add_group(self, group: Group) -> None:

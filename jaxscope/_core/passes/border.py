@@ -1,9 +1,10 @@
 """The border of a pass: who listens to its requests, and what may not be asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from jaxscope._core.base.sites import Site
+from jaxscope._core.passes.cells import Cell
 from jaxscope._core.passes.entries import Added, Entry
 from jaxscope._core.requests.request import Request
 
@@ -73,6 +74,16 @@ class Border:
         """Return a variable's value."""
         return run.read(entry)
 
+    def read_stack(self, cell: Cell, index: Any, names: Iterable[str]) -> Any:
+        """Return the values of the variables of many layers as one array; None where they are not in a cell.
+
+        Args:
+            cell: The home of the array in which they are given.
+            index: Which part of it they are.
+            names: Their full names.
+        """
+        return cell.read(index)
+
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         """Give a variable a new value."""
         run.write(entry, value)
@@ -95,6 +106,9 @@ class Border:
     def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
         """Note that a random key was taken, of one given as an object, in a scope; return its parts."""
         return parts
+
+    def becomes(self, given: Any, now: Any) -> None:
+        """Note that a key of which others were taken is another object from now on."""
 
 
 class Inner(Border):
@@ -143,6 +157,9 @@ class Inner(Border):
     def read(self, run: Kind, entry: Entry) -> Any:
         return self.outer.read(run, entry)
 
+    def read_stack(self, cell: Cell, index: Any, names: Iterable[str]) -> Any:
+        return self.outer.read_stack(cell, index, names)
+
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self.outer.write(run, entry, value)
 
@@ -157,6 +174,9 @@ class Inner(Border):
 
     def took(self, given: Any, scope: str, parts: tuple[Any, Any]) -> tuple[Any, Any]:
         return self.outer.took(given, scope, parts)
+
+    def becomes(self, given: Any, now: Any) -> None:
+        self.outer.becomes(given, now)
 
 
 OPEN = Border()
