@@ -375,6 +375,37 @@ def test_stacks_that_are_none(name: str, stack: Any):
     assert caught.value.code in ("not_an_array", "missing", "shape_mismatch")
 
 
+def lifted(block: Body) -> Body:
+    def run(x: Any, **kwargs: Any) -> Any:
+        function, values = js.lift(block, x, **kwargs)
+        return function(values, x, **kwargs)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        js.jit,
+        js.remat,
+        lambda f: js.scan_layers(f, 1),
+        lambda f: js.ensemble(f, 1),
+        lambda f: js.make_template("t", f),
+        lifted,
+    ],
+    ids=["jit", "remat", "scan_layers", "ensemble", "template", "lift"],
+)
+def test_keywords_of_any_name(wrap: Lift):
+    """A block's keywords are its own, whatever the library's arguments are called."""
+    names = ("self", "block", "function", "name", "length", "size", "xs", "outputs", "policy", "args", "run")
+
+    def block(x: Any, **kwargs: Any) -> Any:
+        return x * js.get_variable("w", [], initializer=js.initializers.ones) * sum(kwargs.values())
+
+    net = js.transform(lambda x: wrap(block)(x, **dict.fromkeys(names, 2.0)))
+    assert jnp.sum(net.apply(net.init(KEY, ONE), ONE)) == 2 * len(names)
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [

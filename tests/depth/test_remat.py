@@ -401,6 +401,27 @@ def test_layers_given_stacked(around: Lift):
         assert_close((found, dict(after)), (expected, dict(state)))
 
 
+def test_errors_that_the_block_catches():
+    """A request that is refused leaves the block's trace as it was, for all that comes after."""
+
+    def block(x: Any) -> Any:
+        for name, shape in (("missing", [3]), ("other", [5])):
+            try:
+                x = x * js.get_variable(name, shape)
+            except (js.errors.VariableNotFoundError, js.errors.ShapeMismatchError):
+                x = x + 1
+            x = jax.jit(lambda x, name=name: x * js.get_variable(f"v_{name}", [3]))(x)
+        return x
+
+    given = {"other": jnp.ones(4), "v_missing": jnp.full(3, 2.0), "v_other": jnp.full(3, 4.0)}
+
+    def comes_to(lift: Lift) -> Any:
+        net = js.transform(lift(block))
+        return jax.jit(jax.value_and_grad(lambda given: jnp.sum(net.apply(given, X))))(given)
+
+    assert_close(comes_to(js.remat), comes_to(as_it_is))
+
+
 @pytest.mark.parametrize("mode", [jax.checking_leaks, jax.disable_jit])
 def test_modes(mode: Any):
     """JAX's modes for debugging find nothing, and change nothing."""

@@ -99,8 +99,8 @@ def remat(block: Callable[P, R], *, policy: Any = None, prevent_cse: bool = True
 
     Raises:
         TypeError: `block` is not callable.
-        StateError: On a call: the block sets a variable inside a JAX transform of its own (code
-            `write_in_block`).
+        StateError: On a call inside of another kind of block: it sets a variable inside a JAX transform of
+            its own (code `write_in_block`).
         JaxscopeError: On a call, as the block's requests.
 
     Example:

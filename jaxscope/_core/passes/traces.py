@@ -182,10 +182,12 @@ class Traces:
     def aside(self, trace: Any) -> Generator[None]:
         """Let what runs inside run in a trace around the present one."""
         before, known = self.current, list(self._open)
-        with compat.tracing().set_current_trace(trace):
-            self.look()
-            yield
-        self.current, self._open = before, known
+        try:
+            with compat.tracing().set_current_trace(trace):
+                self.look()
+                yield
+        finally:
+            self.current, self._open = before, known
 
     @property
     def at_border(self) -> bool:

@@ -7,10 +7,10 @@ tell two calls with equal keys apart. What cannot be looked into is unknown, and
 """
 
 from jaxscope._core.base.recent import Recent
-from jaxscope._core.base.sameness.look import FILL, Look, held_by, key_of, kind_of_callable
+from jaxscope._core.base.sameness.look import FILL, Look, held_by, key_of
 from jaxscope._core.base.sameness.same import Same, UnknownError
 
-__all__ = ["Look", "Recent", "Same", "UnknownError", "held_by", "key_of", "kind_of_callable"]
+__all__ = ["Look", "Recent", "Same", "UnknownError", "held_by", "key_of"]
 
 
 def _fill() -> None:

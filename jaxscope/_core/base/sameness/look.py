@@ -18,7 +18,6 @@ __all__ = [
     "digest",
     "held_by",
     "key_of",
-    "kind_of_callable",
 ]
 
 #: Beyond these, looking would cost more than what it saves: an eager call looks anew each time.
@@ -249,11 +248,3 @@ def held_by(value: Any) -> list[jax.Array]:
     look = Look()
     look.see(value)
     return look.arrays
-
-
-def kind_of_callable(function: Any) -> Hashable | None:
-    """Return a key for use within a pass, or None where the function is unknown."""
-    try:
-        return key_of(function, alive=True)
-    except UnknownError:
-        return None
