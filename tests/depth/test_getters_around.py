@@ -100,8 +100,20 @@ def own_rule(getter: Any, name: str, **kwargs: Any) -> Any:
     return rounded(getter(name, **kwargs))
 
 
+def looking_around(getter: Any, name: str, **kwargs: Any) -> Any:
+    """Reads what was set and added for all variables before."""
+    zero = {"initializer": js.initializers.zeros, "trainable": False, "regularizer": None}
+    count = getter(f"{name}/count", [], "float32", **zero)
+    counts = [value for other, value in js.global_variables().items() if other.endswith("/count")]
+    before = sum([jnp.sum(value) for value in (*counts, *js.get_collection("seen"))], jnp.float32(0))
+    js.set_variable(full_name=f"{name}/count", value=count + 1 + jax.lax.stop_gradient(before))
+    js.add_to_collection("seen", jnp.tanh(before))
+    return getter(name, **kwargs) * (1 + 0.1 * before)
+
+
 GETTERS = {
     "counter": counter,
+    "looking around": looking_around,
     "shared counter": shared_counter,
     "first layer": first_layer,
     "noisy": noisy,

@@ -20,7 +20,7 @@ class Attempt:
         apart: Whether what getters compute is to be traced apart from the pass's own trace.
 
     Attributes:
-        reads: The full names that were asked for since the last call of `ask`, also by getters.
+        reads: The full names of what was asked for or read since the last call of `ask`, also by getters.
         block: What getters compute and set in that call, if that is apart; the answers are then its result.
     """
 
@@ -85,6 +85,10 @@ class _Watching(Inner):
     def answered(self, name: str, request: Request, value: Any, site: Site, *, made: bool) -> None:
         self._attempt.reads.add(name)
         super().answered(name, request, value, site, made=made)
+
+    def read(self, run: Kind, entry: Entry) -> Any:
+        self._attempt.reads.add(entry.name)
+        return super().read(run, entry)
 
     def write(self, run: Kind, entry: Entry, value: Any) -> None:
         self._attempt.note(entry)

@@ -156,6 +156,11 @@ class InPlace:
         """Return the entry of the variable that an input is, as it was read; None if it is another value."""
         return self._holding.sources.get(id(value))
 
+    @property
+    def adds(self) -> bool:
+        """Whether it computes something that it adds to a collection."""
+        return bool(self._added)
+
     def is_like(self, other: "InPlace") -> bool:
         """Tell whether as many things come out of another function, in the same order."""
         return self._through == other._through and self._counts == other._counts

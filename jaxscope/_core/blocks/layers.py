@@ -158,9 +158,7 @@ class Layers(Generic[P, R]):
                 path = path or _of_all(recipe, paths, root, outer)
                 entries = {name: run.books.find(scope._prefix + name) for name in recipe.names}
             row = Row(scope._prefix, answers, entries, attempt.reads, paths, attempt.block)
-            if row.block is not None and any(not name.startswith(row.prefix) for name in row.block.written):
-                row = row.answered()  # the next layer may ask for what a getter has set
-            rows.append(row)
+            rows.append(row.answered() if row.reaches_out else row)
         if any(None in row.entries.values() for row in rows) or _depend(rows):
             attempt.undo()
             return None

@@ -30,6 +30,14 @@ class Row(NamedTuple):
     block: InPlace | None
 
     @property
+    def reaches_out(self) -> bool:
+        """Whether the next layer may have to see what getters set or add in this one."""
+        block = self.block
+        return block is not None and (
+            block.adds or any(not name.startswith(self.prefix) for name in block.written)
+        )
+
+    @property
     def sets(self) -> set[str]:
         """The full names of what is set in the layer."""
         own = {entry.name for entry in self.entries.values() if entry is not None}
