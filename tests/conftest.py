@@ -80,13 +80,10 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick, what is slow, and what runs in one process."""
+    """Mark what is quick, and what is slow."""
     cases: Counter[str] = Counter()
     for item in items:
-        if item.path.suffix == ".md":  # the examples of a page stand on those before them
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
         share, test = share_of(item.nodeid, QUICK), item.nodeid.partition("[")[0]
