@@ -49,6 +49,21 @@ def twice(x: jax.Array) -> jax.Array:
     return net(x)[0]
 
 
+# Blocks have the types of what they run.
+@js.remat
+def layer(x: jax.Array, *, units: int = 3) -> jax.Array:
+    return dense(x, units)
+
+
+@js.transform
+def deep(x: jax.Array) -> jax.Array:
+    assert_type(layer(x, units=4), jax.Array)
+    assert_type(js.jit(layer)(x), jax.Array)
+    assert_type(js.ensemble(layer, 2)(x), jax.Array)
+    y, sums = js.scan_layers(lambda x, rate: (x * rate, x.sum()), 3, xs=jnp.ones(3), outputs=True)(x)
+    return js.scan_layers(layer, 3, remat=True)(y + sums[0])
+
+
 class Model:
     def __init__(self, units: int) -> None:
         self.units = units

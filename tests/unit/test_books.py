@@ -31,6 +31,7 @@ class Layers:
         self.position = 0
         self.settled = False
         self.made = [entry_of(f"{prefix}{i}/w") for i in range(count)]
+        self.size = count
 
     def entries(self) -> list[Entry]:
         return self.made
@@ -106,6 +107,18 @@ def test_keys_are_counted_by_object_and_scope():
     assert taken == [0, 1, 0, 0, 2]
 
 
+def test_counts_of_a_key_go_over_to_another_object():
+    """A key that has become another object goes on where it was, in each scope; the old one begins anew."""
+    books = Books()
+    one, two = np.zeros(2), np.zeros(2)
+    for scope in ("a", "a", "b"):
+        books.take(one, scope)
+    books.retake(two, books.untake(one))
+    assert [books.take(two, scope) for scope in ("a", "b", "c")] == [2, 1, 0]
+    assert [books.take(one, scope) for scope in ("a", "b")] == [0, 0]
+    assert books.untake(np.zeros(2)) == {}
+
+
 @pytest.mark.parametrize("ask", ["find", "settle"])
 def test_groups_take_their_place(ask: str):
     """The entries of layers are made when one is asked for, between what was made before and after them."""
@@ -117,9 +130,11 @@ def test_groups_take_their_place(ask: str):
     assert books.find("last") is books.entries["last"]
     assert books.find("a/other") is None
     assert list(books.entries) == ["first", "last"]
+    assert books.made == 5
     found = books.find("a/layer_1/w") if ask == "find" else books.settle()
     names = ["first", "a/layer_0/w", "a/layer_1/w", "b/layer_0/w", "last"]
     assert list(books.entries) == names
+    assert books.made == 5
     assert ask == "settle" or found is books.entries["a/layer_1/w"]
     books.settle()
     assert list(books.entries) == names

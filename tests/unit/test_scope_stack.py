@@ -1,5 +1,6 @@
 """The stack of open scopes, with their options: entering, jumping, leaving, and going back."""
 
+import contextlib
 from typing import Any
 
 import jax.numpy as jnp
@@ -211,3 +212,19 @@ def test_names_that_no_variable_may_begin_with():
     assert scopes.enter_unchecked("-a", "-a", {}, object(), {})._options.named is False
     assert scopes.enter_unchecked("b", "b", {}, object(), {})._options.named is False
     assert stack().enter_unchecked("b", "b", {}, object(), {})._options.named is True
+
+
+def test_standing_in_enters_nothing():
+    """What runs inside has the scope's name and options; nothing is counted, and it ends with the block."""
+    scopes = stack()
+    touched: list[str] = []
+    scopes.touch = lambda: touched.append(scopes.current._name)
+    options = Options(reuse=True)
+    mark, entered = scopes.mark(), scopes.entered
+    with contextlib.suppress(ZeroDivisionError), scopes.standing_in("a/b", options):
+        assert (scopes.current._name, scopes.current._prefix) == ("a/b", "a/b/")
+        assert scopes.current._options is options
+        raise ZeroDivisionError
+    assert scopes.current._name == ""
+    assert (scopes.mark(), scopes.entered) == (mark, entered)
+    assert touched == ["a/b", ""]
