@@ -1,5 +1,6 @@
 """Layers as objects: a function with its arguments, whose calls in a pass share one scope."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +56,9 @@ class Layer:
         self._kwargs = kwargs
         # What is opened under reuse is the layer of that very name.
         unique = self._name if kwargs.get("reuse") else None
-        self._template = js.make_template(self._name, self._in_scope, unique_name_=unique)
+        # Not of a method: a template that holds its holder lives until Python looks for such circles.
+        in_scope = functools.partial(_in_scope, function, args, kwargs)
+        self._template = js.make_template(self._name, in_scope, unique_name_=unique)
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         """Return what the function gives for these inputs, in the layer's scope.
@@ -75,10 +78,18 @@ class Layer:
         """The layer's scope in this pass; None before the first call."""
         return self._template.variable_scope
 
-    def _in_scope(self, *inputs: Any, **kwargs: Any) -> Any:
-        # An empty name keeps the scope that is open: the template's.
-        return self._function(*inputs, *self._args, name="", **{**self._kwargs, **kwargs})
-
     def __repr__(self) -> str:
         given = [*map(repr, self._args), *(f"{name}={value!r}" for name, value in self._kwargs.items())]
         return f"<{self._function.__name__} {self._name!r}: {', '.join(given)}>"
+
+
+def _in_scope(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    /,
+    *inputs: Any,
+    **others: Any,
+) -> Any:
+    # An empty name keeps the scope that is open: the template's.
+    return function(*inputs, *args, name="", **{**kwargs, **others})

@@ -198,14 +198,26 @@ def test_as_in_the_loop(lift: Lift, bare: Lift, program: Callable[..., Any]):
     assert isinstance(expected["spec"], Failure) == (program is later_call_that_makes)
 
 
-def test_made_inside_is_scanned():
+def twice_by_template(x: Any) -> Any:
+    template = js.make_template("t", layer)
+    return template(template(x))
+
+
+def by_itself(x: Any) -> Any:
+    """A template whose function holds it, which only Python's collector finds to be of no use any more."""
+    template = js.make_template("t", lambda x: layer(x) if callable(template) else x)
+    return template(x)
+
+
+def by_object(x: Any) -> Any:
+    return layers.Dense(3)(x[None])[0]
+
+
+@pytest.mark.parametrize("block", [twice_by_template, by_itself, by_object])
+def test_made_inside_is_scanned(block: Block):
     """Templates of the block's own leave it one program at any depth."""
 
     def size(length: int) -> int:
-        def block(x: Any) -> Any:
-            template = js.make_template("t", layer)
-            return template(template(x))
-
         net = js.transform(js.scan_layers(block, length))
         given = net.init(jax.random.key(0), X).stack("layer_{}")
         return count_equations(jax.make_jaxpr(net.apply)(given, X).jaxpr)

@@ -1,5 +1,6 @@
 """The border of a block: notes what it asks for, and answers with inputs of the block's own program."""
 
+import gc
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -271,8 +272,13 @@ class Noting(Border):
             for template, scope in books.template_scopes.items()
             if id(template) not in self._templates
         }
-        if any(reference() is not None for reference in self._templates.values()):
-            raise CannotLiftError("a template that it keeps", here(), loop=True)
+        if self._template_lives():
+            gc.collect()  # it may be held by what holds itself
+            if self._template_lives():
+                raise CannotLiftError("a template that it keeps", here(), loop=True)
+
+    def _template_lives(self) -> bool:
+        return any(reference() is not None for reference in self._templates.values())
 
     def enters(self, scope: VariableScope) -> None:
         self.sets(scope)
