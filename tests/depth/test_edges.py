@@ -375,6 +375,38 @@ def test_stacks_that_are_none(name: str, stack: Any):
     assert caught.value.code in ("not_an_array", "missing", "shape_mismatch")
 
 
+def handing_through(x: Any, key: Any) -> Any:
+    with js.random_keys(key):
+        made = jax.random.fold_in(key, 1)
+        x = x + jax.random.uniform(js.next_key())
+    with js.random_keys(made):
+        return x + jax.random.uniform(js.next_key()), key, made, js.get_variable("w", [])
+
+
+@pytest.mark.parametrize(
+    "wrap", [js.jit, js.remat, lambda f: js.jit(js.remat(f)), lambda f: js.remat(js.jit(f))]
+)
+def test_what_a_block_hands_through(wrap: Lift):
+    """Keys and variables that come out of a block are the objects that they were: keys go on, names hold."""
+
+    def net(block: Body) -> Body:
+        def run(x: Any, key: Any) -> Any:
+            with js.variable_scope("", reuse=AUTO):
+                x, key, made, w = block(*block(x, key)[:2])
+            js.add_to_collection("chosen", w)
+            for given in (key, made):
+                with js.random_keys(given):
+                    x = x + jax.random.uniform(js.next_key())
+            return x
+
+        return run
+
+    found, bare = (js.transform(net(block)) for block in (wrap(handing_through), handing_through))
+    assert found.spec(ONE, KEY) == bare.spec(ONE, KEY)
+    assert "chosen" in found.spec(ONE, KEY)["w"].collections
+    same(outcome(net(wrap(handing_through)), ONE, KEY), outcome(net(handing_through), ONE, KEY))
+
+
 def lifted(block: Body) -> Body:
     def run(x: Any, **kwargs: Any) -> Any:
         function, values = js.lift(block, x, **kwargs)

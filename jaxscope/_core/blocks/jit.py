@@ -43,7 +43,8 @@ class Jitted(Wrapper, Generic[P, R]):
             run.set(run.books.entries[prefix + name], value)
         for collected, arrays, position in zip(recipe.collected, outcome.added, answers.places, strict=True):
             collected.add(run, paths.get(collected.path, collected.path), arrays, position, prefix)
-        return cast(R, recipe.returned(outcome.arrays, call.arrays))
+        given = dict(enumerate(call.arrays)) | answers.values
+        return cast(R, recipe.returned(outcome.arrays, given))
 
     def _ask(self, run: Pass, call: Call) -> tuple[Recipe, Answers, dict[str, str]] | None:
         """Return the block's recipe, what it gets here, and its paths; None where it has to run as it is."""

@@ -13,6 +13,10 @@ class BlockProgram:
 
     Args:
         closed: The jaxpr of the block, in which what it asked for are equations with labels.
+
+    Attributes:
+        through: For each result, if it is but handed through, which input it is: the number of an argument,
+            or the label of what was asked for; else None.
     """
 
     def __init__(self, closed: core.ClosedJaxpr) -> None:
@@ -21,6 +25,10 @@ class BlockProgram:
         inputs = {label_of(equation): equation.outvars[0] for equation in equations if label_of(equation)}
         kept = [equation for equation in equations if label_of(equation) is None]
         self._labels = list(inputs)
+        # What is but handed through: an argument, by its number, or what was asked for, by its label.
+        places = {id(var): at for at, var in enumerate(jaxpr.invars)}
+        places |= {id(var): label for label, var in inputs.items()}
+        self.through: list[Any] = [places.get(id(out)) for out in jaxpr.outvars]
         self._consts = closed.consts
         constvars = [*jaxpr.constvars, *inputs.values()]
         self._jaxpr = core.Jaxpr(

@@ -130,9 +130,6 @@ class Recipe:
         self._results = sum(kept is None for kept in self._rest.static)
         self.types = self._parted(closed.out_avals)
         self._program = BlockProgram(closed)
-        # What is but handed through stays the object that it is.
-        places: dict[int, Any] = {id(var): at for at, var in enumerate(closed.jaxpr.invars)}
-        self._through = [places.get(id(out)) for out in closed.jaxpr.outvars[: self._results]]
         self.events = [
             taken.placed_inside(event, closed.consts, results) if isinstance(event, Took) else event
             for event in border.events
@@ -292,16 +289,16 @@ class Recipe:
         added = [[next(following) for _ in range(collected.count)] for collected in self.collected]
         return Outcome(arrays, writes, added)
 
-    def returned(self, arrays: Any, given: list[Any] | None = None) -> Any:
+    def returned(self, arrays: Any, given: dict[Any, Any] | None = None) -> Any:
         """Return what the block returns, with such arrays in it.
 
         Args:
             arrays: In its order.
-            given: Those of its arguments, if they are the ones that it was called with.
+            given: Its inputs, by number and by label, if what is handed through is to stay what it is.
         """
         if given is not None:
-            pairs = zip(arrays, self._through, strict=True)
-            arrays = [array if at is None else given[at] for array, at in pairs]
+            pairs = zip(arrays, self._program.through, strict=False)
+            arrays = [array if at is None else given.get(at, array) for array, at in pairs]
         return self._rest.join(arrays)[0]
 
 
