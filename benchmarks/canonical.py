@@ -18,6 +18,7 @@ from jax.extend import core
 IGNORED = {
     *("name", "linear", "inline", "keep_unused", "donated_invars", "compiler_options_kvs", "ctx_mesh"),
     *("in_shardings", "out_shardings", "in_layouts", "out_layouts", "jvp_jaxpr_fun", "num_consts"),
+    *("ft_in", "ft_out"),  # of a scan; `segment` tells
 }
 
 
@@ -75,8 +76,10 @@ def segment(eqn: Any, place: int) -> str:
     """Return whether a scan's input is a constant, carried or scanned: it may move among its like alone."""
     if eqn.primitive.name != "scan":
         return ""
-    consts, carried = eqn.params["num_consts"], eqn.params["num_carry"]
-    return "const " if place < consts else "carry " if place < consts + carried else "scanned "
+    body = subjaxpr(eqn.params["jaxpr"])  # a stack has one axis more than what the body takes of it
+    whole = [len(a.aval.shape) == len(b.aval.shape) for a, b in zip(eqn.invars, body.invars, strict=True)]
+    carried = sum(len(a.aval.shape) == len(b.aval.shape) for a, b in zip(eqn.outvars, body.outvars, strict=True))
+    return "scanned " if not whole[place] else "const " if place < sum(whole) - carried else "carry "
 
 
 @dataclass(frozen=True)

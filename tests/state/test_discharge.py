@@ -1,6 +1,7 @@
 """Discharge: a call that keeps its state in Refs is the hand-written one that takes and returns its state."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -324,11 +325,17 @@ def turned(c: Any) -> Any:
     return y, m
 
 
+def inlines_writes() -> bool:
+    """JAX 0.12 leaves a `jax.jit` where it is that uses a Ref, though it is told to write it inline."""
+    write = jax.jit(lambda ref, x: ref.set(x), inline=True)
+    return "jit" not in str(jax.make_jaxpr(lambda x: write(jax.new_ref(x), x))(X[0]))
+
+
 POLICY = jax.checkpoint_policies.dots_saveable
 EXACT = {
     "none": (lambda f: f, step),
     "jit": (jax.jit, jax.jit(step)),
-    "inline": (functools.partial(jax.jit, inline=True), step),
+    "inline": (functools.partial(jax.jit, inline=True), step if inlines_writes() else jax.jit(step)),
     "checkpoint": (
         functools.partial(jax.checkpoint, policy=POLICY, prevent_cse=False),
         jax.checkpoint(step, policy=POLICY, prevent_cse=False),
@@ -379,5 +386,10 @@ def test_jaxpr_of_a_read():
     found = text(lambda m, x: discharged(with_refs, m, x))
     # A Ref's part is cut out with another operation than an array's.
     assert found.count("dynamic_slice") == 1
-    for word in ("num_carry=1", "num_consts=1", "body_nconsts=1", "cond_nconsts=1"):
+    for word in ("body_nconsts=1", "cond_nconsts=1"):
         assert found.count(word) == text(by_hand).count(word) == 1
+    # What a scan carries is told in the jaxpr in other words from release to release.
+    scans = [re.search(r"scan\[(.*?)jaxpr=.*?(length=.*?)\]", one, re.DOTALL) for one in (found, text(by_hand))]
+    assert scans[0]
+    assert scans[1]
+    assert scans[0].groups() == scans[1].groups()

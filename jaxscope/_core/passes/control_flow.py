@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
-from jax.extend.core import JaxprEqn, Var
+from jax import lax
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Var, jaxpr_as_fun
 
 
 class Body(Protocol):
@@ -29,6 +30,10 @@ class Body(Protocol):
         """Return the new jaxpr, with inputs and results in a given order."""
         ...
 
+    def closed(self, results: Sequence[Any]) -> ClosedJaxpr:
+        """Return the new jaxpr, closed, with its inputs as they are and some results."""
+        ...
+
     def returning(self, written: tuple[int, ...]) -> Any:
         """Return the new jaxpr, with what the Refs at some positions hold as its last results."""
         ...
@@ -47,6 +52,12 @@ class Body(Protocol):
         """Write an equation again, with other operands and results, and some other parameters."""
         ...
 
+    def traced(
+        self, equation: JaxprEqn, function: Callable[..., Any], operands: Sequence[Any], refs: Sequence[Any]
+    ) -> None:
+        """Write a function's equations in the place of one: it returns its results, then what Refs hold."""
+        ...
+
     def refuse(self, equation: JaxprEqn, why: str) -> NoReturn:
         """Raise `StateError`: an equation uses a Ref in a way that a value cannot be used."""
         ...
@@ -63,36 +74,52 @@ def branch(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
 
 
 def scan(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
-    """Write a `scan`: it carries a Ref that it writes, and stacks what it writes to slices of one."""
+    """Write a `scan`: it carries a Ref that it writes, and stacks what it writes to slices of one.
+
+    It is asked of JAX anew, by `jax.lax.scan`: which of its operands are carried is told in the equation in
+    other words from release to release.
+    """
     params, operands = equation.params, body.operands(equation)
-    constants, first = params["num_consts"], params["num_consts"] + params["num_carry"]
     step = body.nested(params["jaxpr"], refs)
+    first = sum(map(_is_whole, operands, step.inputs))  # the first of those that are scanned
+    carry = sum(map(_is_whole, equation.outvars, step.results))
+    constants = first - carry
     carried = [at for at in step.written if at < constants]
     sliced = [at for at in step.written if at >= first]
-    order = [
-        *(at for at in range(constants) if at not in carried),
-        *range(constants, first),
-        *carried,
-        *range(first, len(operands)),
-    ]
+    run = jaxpr_as_fun(step.closed([*step.results, *(step.values[at] for at in (*carried, *sliced))]))
 
-    def with_written(results: Sequence[Any], value: Callable[[int], Any]) -> list[Any]:
-        before, after = results[: params["num_carry"]], results[params["num_carry"] :]
-        return [*before, *map(value, carried), *after, *map(value, sliced)]
+    def again(*given: Any) -> list[Any]:
+        values = dict(enumerate(given))
 
-    # In JAX 0.8 each operand is linear or not.
-    changed = {"linear": tuple(params["linear"][at] for at in order)} if "linear" in params else {}
-    body.append(
-        equation,
-        [operands[at] for at in order],
-        with_written(equation.outvars, lambda at: body.renewed(equation.invars[at])),
-        jaxpr=step.arranged(
-            [step.inputs[at] for at in order], with_written(step.results, step.values.__getitem__)
-        ),
-        num_consts=constants - len(carried),
-        num_carry=params["num_carry"] + len(carried),
-        **changed,
-    )
+        def one(held: tuple[Any, ...], sliced: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            here = {**values, **dict(zip(moving, held, strict=True))}
+            results = run(*(here[at] for at in range(first)), *sliced)
+            own, written = results[: len(step.results)], results[len(step.results) :]
+            new, stacked = written[: len(carried)], written[len(carried) :]
+            return (*own[:carry], *new), (*own[carry:], *stacked)
+
+        moving = [*range(constants, first), *carried]
+        held, stacked = lax.scan(
+            one,
+            tuple(given[at] for at in moving),
+            given[first:],
+            length=params["length"],
+            reverse=params["reverse"],
+            unroll=params["unroll"],
+        )
+        own = len(stacked) - len(sliced)
+        return [*held[:carry], *stacked[:own], *held[carry:], *stacked[own:]]
+
+    body.traced(equation, again, operands, [equation.invars[at] for at in (*carried, *sliced)])
+
+
+def _is_whole(outer: Any, inner: Any) -> bool:
+    """Return whether an operand or a result of a scan is one of its body's, not a stack of them."""
+    return _rank(outer) == _rank(inner)
+
+
+def _rank(atom: Any) -> int:
+    return len(getattr(atom.aval, "inner_aval", atom.aval).shape)  # of what a Ref holds
 
 
 def loop(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:

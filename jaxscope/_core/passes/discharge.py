@@ -142,6 +142,10 @@ class _Body:
         )
         return self._source.replace(jaxpr=jaxpr) if isinstance(self._source, ClosedJaxpr) else jaxpr
 
+    def closed(self, results: Sequence[Any]) -> ClosedJaxpr:
+        jaxpr = self.arranged(self.inputs, results)
+        return jaxpr if isinstance(jaxpr, ClosedJaxpr) else ClosedJaxpr(jaxpr, ())
+
     def returning(self, written: tuple[int, ...]) -> Any:
         if written not in self._returning:  # the same object each time, which XLA then compiles once
             results = [*self.results, *(self.values[at] for at in written)]
@@ -190,6 +194,15 @@ class _Body:
         self._equations.append(
             equation.replace(invars=list(operands), outvars=list(results), params=params, effects=effects)
         )
+
+    def traced(
+        self, equation: JaxprEqn, function: Callable[..., Any], operands: Sequence[Any], refs: Sequence[Any]
+    ) -> None:
+        results = iter(self._trace(equation, function, *operands))
+        for out in equation.outvars:
+            self._atoms[out] = next(results)
+        for ref in refs:
+            self._held[ref] = next(results)
 
     def refuse(self, equation: JaxprEqn, why: str = "its value cannot go in or come out there") -> NoReturn:
         name = equation.primitive.name
