@@ -231,6 +231,43 @@ def test_what_nobody_asks_for_is_not_read(function: Any):
         js.transform(lambda: js.get_variable("damaged", [])).apply(File())
 
 
+class Computed(Mapping[str, Any]):
+    """Variables that are computed when they are asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return jnp.asarray({"w": 1.0, "more": 2.0, "n": 0.0}[name]) + 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["w", "more", "n"])
+
+    def __len__(self) -> int:
+        return 3
+
+
+@pytest.mark.filterwarnings("ignore:jaxscope runs this call")
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_computed_on_demand_serves_every_trace(known: bool, jit: bool):
+    """It is computed where it was given, though an inner trace asks first; another call may ask for more."""
+
+    numbers = [1] if known else iter([1] * 99)  # an iterator cannot be compared with another
+
+    @js.transform
+    def net(x):
+        def add(total, _):
+            js.set_variable("n", js.get_variable("n", [], trainable=False) + 1)
+            return total + js.get_variable("w", []), None
+
+        total, _ = jax.lax.scan(add, x.sum() + next(iter(numbers)), None, length=2)
+        return total + (js.get_variable("more", []) if len(x) == 2 else 0)
+
+    call = lambda x: net.apply_with_state(Computed(), x)
+    for size in (1, 2, 1, 2):
+        total, state = (jax.jit(call) if jit else call)(jnp.ones(size))
+        assert float(total) == {1: 4, 2: 7}[size]
+        assert float(state["n"]) == 2
+
+
 def test_weak_types_are_not_given():
     """A variable has a dtype, also where the value that is given for it has a weak one."""
 

@@ -253,7 +253,7 @@ def _without_references(
         from jaxscope._core.passes.discharge import discharged  # which `import jaxscope` has no time for
 
         try:
-            return discharged(once, _held(given, memory), args, kwargs)
+            return discharged(once, given, args, kwargs)
         except NEEDS_VALUES:  # `float(x)` in an eager call: as it is written, then
             if compat.staging_trace() is not None:
                 raise

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope._core.base import compat
 from jaxscope._core.base.describe import describe, shape_text
 from jaxscope._core.initializers.base import holds
 from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
@@ -14,6 +15,8 @@ from jaxscope.errors import DtypeMismatchError, ShapeMismatchError
 
 class OnDemand(Mapping[str, Any]):
     """Given variables of which each is read when it is asked for, once: a file's, say.
+
+    It is read where they were given, though an inner trace ask for it: what a mapping computes serves all.
 
     Args:
         values: Full name -> anything.
@@ -24,11 +27,13 @@ class OnDemand(Mapping[str, Any]):
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
+        self._trace = compat.traces()[0]
         self.read: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.read:
-            self.read[name] = self._values[name]
+            with compat.tracing().set_current_trace(self._trace):
+                self.read[name] = self._values[name]
         return self.read[name]
 
     def __contains__(self, name: object) -> bool:
