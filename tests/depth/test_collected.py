@@ -1,7 +1,6 @@
 """What blocks add to collections: as it is for one scope, and stacked where a block stands for many."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,44 +10,8 @@ import pytest
 
 import jaxscope as js
 from jaxscope import layers
+from tests.depth.lifts import Block, Lift, as_it_is, ensemble, layer, loop, scanned, side_by_side
 from tests.depth.same import X, assert_close, assert_same, outcome
-
-Block = Callable[..., Any]
-Lift = Callable[[Block], Block]
-
-
-def as_it_is(block: Block) -> Block:
-    return block
-
-
-def loop(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                x = block(x)
-        return x
-
-    return run
-
-
-def scanned(block: Block) -> Block:
-    return js.scan_layers(block, 3)
-
-
-def side_by_side(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        found: list[Any] = []
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                found.append(block(x))
-        return jnp.stack(found)
-
-    return run
-
-
-def ensemble(block: Block) -> Block:
-    return js.ensemble(block, 3, "layer_{}")
-
 
 SINGLE = [
     pytest.param(js.jit, as_it_is, id="jit"),
@@ -61,10 +24,6 @@ STACKED = [
     pytest.param(lambda f: scanned(js.remat(js.jit(f))), loop, id="scan_layers of blocks"),
     pytest.param(lambda f: js.remat(scanned(f)), loop, id="remat of scan_layers"),
 ]
-
-
-def layer(x: jax.Array) -> jax.Array:
-    return jnp.tanh(x @ js.get_variable("w", [3, 3]))
 
 
 def adding(x: Any) -> Any:

@@ -1,7 +1,6 @@
 """Custom getters around and inside blocks mean what they mean around the loop, state and losses included."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,46 +8,14 @@ import jax.numpy as jnp
 import pytest
 
 import jaxscope as js
+from tests.depth.lifts import Lift, as_it_is, ensemble, loop, scanned, side_by_side
 from tests.depth.same import X, assert_close, assert_same, count_equations, outcome
-
-Block = Callable[..., Any]
-Lift = Callable[[Block], Block]
-
-
-def as_it_is(block: Block) -> Block:
-    return block
-
-
-def loop(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                x = block(x)
-        return x
-
-    return run
-
-
-def scanned(block: Block) -> Block:
-    return js.scan_layers(block, 3)
-
-
-def side_by_side(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        found: list[Any] = []
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                found.append(block(x))
-        return jnp.stack(found)
-
-    return run
-
 
 LIFTS: dict[str, tuple[Lift, Lift]] = {
     "jit": (js.jit, as_it_is),
     "remat": (js.remat, as_it_is),
     "scan_layers": (scanned, loop),
-    "ensemble": (lambda f: js.ensemble(f, 3, "layer_{}"), side_by_side),
+    "ensemble": (ensemble, side_by_side),
     "remat and scan_layers": (lambda f: js.remat(scanned(js.remat(f))), loop),
 }
 

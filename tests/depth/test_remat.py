@@ -4,7 +4,6 @@ import copy
 import functools
 import gc
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,25 +14,10 @@ from jax.ad_checkpoint import checkpoint_name
 
 import jaxscope as js
 from jaxscope import layers
+from tests.depth.lifts import Block, Lift, as_it_is, counting, layer
 from tests.depth.same import Failure, X, assert_close, assert_same, outcome
 
-Block = Callable[..., Any]
-Lift = Callable[[Block], Block]
 BATCH = jnp.arange(12.0).reshape(4, 3) / 8
-
-
-def as_it_is(block: Block) -> Block:
-    return block
-
-
-def layer(x: jax.Array) -> jax.Array:
-    return jnp.tanh(x @ js.get_variable("w", [3, 3]))
-
-
-def counting(x: jax.Array) -> jax.Array:
-    n = js.get_variable("n", [], initializer=js.initializers.zeros, trainable=False)
-    js.set_variable("n", n + 1)
-    return layer(x) * (1 + n)
 
 
 # --- what it means: programs that take a way to wrap a block, and x -----------------------------------

@@ -10,59 +10,17 @@ import pytest
 
 import jaxscope as js
 from jaxscope import layers
+from tests.depth.lifts import Block, Lift, as_it_is, counting, ensemble, layer, loop, scanned, side_by_side
 from tests.depth.same import Failure, X, assert_same, count_equations, outcome
-
-Block = Callable[..., Any]
-Lift = Callable[[Block], Block]
-
-
-def as_it_is(block: Block) -> Block:
-    return block
-
-
-def loop(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                x = block(x)
-        return x
-
-    return run
-
-
-def scanned(block: Block) -> Block:
-    return js.scan_layers(block, 3)
-
-
-def side_by_side(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        found: list[Any] = []
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                found.append(block(x))
-        return jnp.stack(found)
-
-    return run
-
 
 LIFTS = [
     pytest.param(js.jit, as_it_is, id="jit"),
     pytest.param(js.remat, as_it_is, id="remat"),
     pytest.param(scanned, loop, id="scan_layers"),
-    pytest.param(lambda f: js.ensemble(f, 3, "layer_{}"), side_by_side, id="ensemble"),
+    pytest.param(ensemble, side_by_side, id="ensemble"),
     pytest.param(lambda f: loop(js.jit(f)), loop, id="jit in layers"),
     pytest.param(lambda f: scanned(js.remat(f)), loop, id="remat in scan_layers"),
 ]
-
-
-def layer(x: jax.Array) -> jax.Array:
-    return jnp.tanh(x @ js.get_variable("w", [3, 3]))
-
-
-def counting(x: jax.Array) -> jax.Array:
-    n = js.get_variable("n", [], initializer=js.initializers.zeros, trainable=False)
-    js.set_variable("n", n + 1)
-    return layer(x) * (1 + n)
 
 
 def made_inside(lift: Lift, x: Any) -> Any:
