@@ -78,7 +78,9 @@ def segment(eqn: Any, place: int) -> str:
         return ""
     body = subjaxpr(eqn.params["jaxpr"])  # a stack has one axis more than what the body takes of it
     whole = [len(a.aval.shape) == len(b.aval.shape) for a, b in zip(eqn.invars, body.invars, strict=True)]
-    carried = sum(len(a.aval.shape) == len(b.aval.shape) for a, b in zip(eqn.outvars, body.outvars, strict=True))
+    carried = sum(
+        len(a.aval.shape) == len(b.aval.shape) for a, b in zip(eqn.outvars, body.outvars, strict=True)
+    )
     return "scanned " if not whole[place] else "const " if place < sum(whole) - carried else "carry "
 
 
@@ -127,4 +129,5 @@ def compare(one: str, other: str) -> str:
 
 def operations(text: str) -> Counter[str]:
     """Count the operations of a canonical jaxpr (`= add[...]`) or HLO (`= f32[2]{0} add(...)`)."""
-    return Counter(re.findall(r"(?m)= (?:.*? )??([a-z][\w\-]*)[\[(]", text))
+    of_hlo = re.search(r"(?m)^ENTRY ", text)
+    return Counter(re.findall(r"= .*? ([a-z][\w\-]*)\(" if of_hlo else r"= ([a-z][\w\-]*)\[", text))
