@@ -14,14 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 
-def call(*args: str, module: str = "benchmarks.child") -> dict[str, float]:
-    """Run a measurement in a fresh process and return its numbers."""
+def call(
+    *args: str, module: str = "benchmarks.child", env: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, float]:
+    """Run a measurement in a fresh process, with more in its environment, and return its numbers."""
     # Bytecode is kept, as it is for users: where it may not be written, each import would compile the source.
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache()}
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache(), **env}
     command = [sys.executable, "-m", module, *args]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from benchmarks import layered
+from benchmarks.layered.models import Gpt, ResNet
+from benchmarks.layered.training import Training
 from benchmarks.models import mlp, resnet, shapes, transformer
 from benchmarks.net import Model, Net
 from benchmarks.timing import Effort
 
 BASE = "handwritten"
+DEEP = Gpt("24 layers, unrolled", 24, 128)
+SCANNED = Gpt("24 layers, scanned", 24, 128, scanned=True)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Sizes:
     leaves: tuple[int, ...] = (10, 100, 1000, 10_000)
     inner_depth: int = 24
     file_arrays: int = 100  # of each of three sizes
+    layered: tuple[Gpt | ResNet, ...] = (Gpt(), ResNet(), DEEP, SCANNED)
+    first_steps: tuple[Gpt | ResNet, ...] = (Gpt(), ResNet(), SCANNED)
+    formulas: bool = True  # of hand-written norms, all three
     cold_repeats: int = 2
     import_repeats: int = 9
     effort: Effort = Effort()
@@ -58,6 +66,12 @@ QUICK = Sizes(
     leaves=(4,),
     inner_depth=2,
     file_arrays=2,
+    layered=(
+        ResNet("resnet, 2 blocks", (1, 1), 4, 16, 8),
+        Gpt("2 layers, scanned", 2, 16, 2, 32, 8, scanned=True),
+    ),
+    first_steps=(Gpt("gpt, 1 layer", 1, 16, 2, 32, 8),),
+    formulas=False,
     cold_repeats=1,
     import_repeats=1,
     effort=Effort(1, 1, 0.0),
@@ -82,3 +96,12 @@ class Setup:
     def nets(self, model: Model) -> dict[str, Net]:
         """Return one net for each library that has this kind of model."""
         return {name: make() for name, make in self.builders(model).items()}
+
+    def trainings(self, model: Gpt | ResNet) -> dict[str, tuple[str, Training]]:
+        """Return, by column, a library's name and how it trains a model of its own layers."""
+        return {
+            way: (library, training)
+            for library, module in layered.load(self.frameworks).items()
+            for way, training in module.ways(model).items()
+            if self.sizes.formulas or not way.startswith(f"{BASE},")
+        }
