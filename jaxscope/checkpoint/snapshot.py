@@ -43,6 +43,7 @@ class Held:
         self.on_host = self._in_memory or isinstance(value, np.ndarray)
         self._parts: list[tuple[Any, np.ndarray[Any, Any]]] | None = None
         self._apart: list[tuple[Any, jax.Array]] | None = None
+        self._copies: list[np.ndarray[Any, Any]] = []
 
     def start(self) -> None:
         """Let an accelerator begin to copy the array to the host."""
@@ -57,6 +58,10 @@ class Held:
         self._apart = None
         if not self._in_memory:
             self._value = None
+        else:
+            # Of what several devices have alike, orbax reads a share on each: no copy may be taken over.
+            assert isinstance(self._value, jax.Array)
+            self._copies = [np.asarray(shard.data) for shard in self._value.addressable_shards]
 
     def for_orbax(self) -> Any:
         """Return the array with its sharding where that is still at hand, else the values."""

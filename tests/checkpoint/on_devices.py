@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import threading
 
 if __name__ == "__main__":  # before JAX is imported, and not where tests are collected
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
@@ -17,6 +18,7 @@ from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxscope as js
+from jaxscope.checkpoint import folders
 from tests.checkpoint.nets import FORMATS, SPECS, VARIABLES, same
 
 TX = optax.adam(1e-3)
@@ -90,6 +92,40 @@ def wide():
                 loaded["large"]
 
 
+def donated():
+    """What is written are the values of the moment, though each copy of an array is donated before that."""
+    mesh = mesh_of((4, 2), AxisType.Auto)
+    ways = [
+        NamedSharding(mesh, partition) for partition in (P(), P("data"), P(None, "model"), P("data", "model"))
+    ]
+    given = np.arange(64 * 128, dtype="float32").reshape(64, 128)
+    step = jax.jit(lambda variables: jax.tree.map(lambda x: x * 0 - 1, variables), donate_argnums=0)
+    arguments = folders.arguments
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        gone = threading.Event()
+
+        def late(*of):
+            assert gone.wait(60)
+            return arguments(*of)
+
+        patched.setattr(folders, "arguments", late)
+        with js.checkpoint.Manager(os.path.join(folder, "run")) as manager:
+            for path in (os.path.join(folder, "model"), os.path.join(folder, "run", "0")):
+                gone.clear()
+                variables = {f"w{at}": jax.device_put(given, way) for at, way in enumerate(ways)}
+                if path.endswith("model"):
+                    saving = js.checkpoint.save(path, variables, wait=False)
+                else:
+                    saving = manager
+                    manager.save(0, variables)
+                later = step(step(variables))
+                jax.block_until_ready(later)
+                gone.set()
+                saving.wait()
+                for name, value in js.checkpoint.load(path).items():
+                    np.testing.assert_array_equal(value, given, err_msg=name)
+
+
 def manager():
     """A training that goes on on another mesh gives what one that was never stopped gives."""
 
@@ -125,5 +161,12 @@ def manager():
 if __name__ == "__main__":
     assert jax.device_count() == 8
     jnp.ones(1)
-    {"files": files, "stacks": stacks_and_missing, "wide": wide, "manager": manager}[sys.argv[1]]()
+    ways = {
+        "files": files,
+        "stacks": stacks_and_missing,
+        "wide": wide,
+        "donated": donated,
+        "manager": manager,
+    }
+    ways[sys.argv[1]]()
     print("well")
