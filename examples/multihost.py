@@ -442,7 +442,8 @@ def parse() -> argparse.Namespace:
         parser.error(f"{options.out} must be a file in a folder that exists")
     if options.folder.exists() and not options.folder.is_dir():
         parser.error(f"{options.folder} must be a folder")
-    if not options.resume and options.folder.exists() and any(options.folder.iterdir()):
+    # Of several processes the first may have begun already.
+    if not (options.resume or options.process) and options.folder.exists() and any(options.folder.iterdir()):
         parser.error(f"{options.folder} must be empty, or --resume goes on with what is in it")
     return options
 
