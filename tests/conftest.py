@@ -1,5 +1,7 @@
-"""What holds for all tests: strict dtypes, programs compiled once; and which are quick, which slow."""
+"""What holds for all tests: strict dtypes, programs compiled once, and fast; which are quick, which slow."""
 
+import gc
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -71,8 +73,18 @@ SLOW = (
 )
 
 
+#: Most programs of tests run once, and take longer to compile than to run. The last flag is gone in JAX 0.11.
+XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+if jax.__version_info__ < (0, 11):
+    XLA_FLAGS += " --xla_cpu_use_fusion_emitters=false"
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Have XLA compile each program once: many tests come to the same one by ways of their own."""
+    """Have XLA compile in a hurry, and each program once: many tests come to the same one."""
+    with pytest.MonkeyPatch.context() as patch:  # what other processes run, they compile as users do
+        patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}")
+        jax.devices()  # reads them
+    gc.set_threshold(50_000)  # what lives long is much, and looked through for nothing
     folder = tempfile.TemporaryDirectory(prefix="jaxscope-tests-")
     config.add_cleanup(folder.cleanup)
     jax.config.update("jax_compilation_cache_dir", folder.name)

@@ -170,7 +170,7 @@ def check_getter(getter: Any) -> None:
     except ValueError:  # a builtin without a signature: the call will tell
         return
     try:
-        signature.bind(getter=None, **dict.fromkeys(GETTER_ARGUMENTS))
+        _bind(signature, getter=None, **dict.fromkeys(GETTER_ARGUMENTS))
     except TypeError as problem:
         raise GetterError(
             f"custom getter {getattr(getter, '__name__', shown(getter))!r} "
@@ -179,6 +179,14 @@ def check_getter(getter: Any) -> None:
             takes=", ".join(("getter", *GETTER_ARGUMENTS)),
             fix="take **kwargs and pass them on: g(getter, name, **kwargs), by just these names",
         ) from None
+
+
+def _bind(signature: inspect.Signature, **given: Any) -> None:
+    """Raise `TypeError` unless something can be called by keyword; Python 3.13's `bind` forgets positions."""
+    signature.bind(**given)
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+            raise TypeError(f"missing {parameter.name!r}, which can be given by position alone")
 
 
 #: Sizes beyond this cannot be counted in 64 bits.
