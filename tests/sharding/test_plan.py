@@ -83,12 +83,13 @@ def test_what_is_told():
         specs.with_shardings({"embed": P("date")})
         | js.transform(lambda: js.get_variable("odd", [7, 3], partitioner=P("data"))).spec()
     )
-    plan = specs.plan(MESH, large=2**20)
+    plan = specs.plan(MESH, optimizer=optax.adam(1e-3), large=2**20)
     assert dict(plan.problems) == {
         "embed/table": "the mesh has no axis 'date' (near: data)",
         "odd": "axis 0, of 7, is not divided by 4 ('data')",
     }
-    assert {row.name: row.parameters for row in plan.variables}["odd"] == 2 * 3 * 4
+    (odd,) = (row for row in plan.variables if row.name == "odd")
+    assert (odd.parameters, odd.gradients, odd.optimizer) == (7 * 3 * 4, 7 * 3 * 4, 2 * 7 * 3 * 4)
     assert plan.whole == ("big",)
     assert SPECS.plan(MESH, large=1).whole == (
         "layer_0/mlp/steps",

@@ -59,8 +59,8 @@ class Plan(Value):
         variables: What each variable takes, in order of making.
         others: The arrays of the optimizer's state that belong to no variable.
         batch: The arrays of the batch.
-        problems: `(full name, words)` of each variable that cannot be split as it is to be; here its axes
-            are counted as if they were padded.
+        problems: `(full name, words)` of each variable that cannot be split as it is to be; here it is
+            counted as whole on each device, with its gradients and its part of the optimizer's state.
         whole: The full names of large variables that each device has whole.
 
     Example:

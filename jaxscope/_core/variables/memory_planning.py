@@ -44,15 +44,17 @@ def planned(
         for name, spec in specs.items()
         for _, words in misfits(spec.shape, partitions[name], sizes)
     ]
+    strange = {name for name, _ in problems}  # which are counted as whole
+    splits = {name: PartitionSpec() if name in strange else split for name, split in partitions.items()}
     state, others = (
-        _optimizer(specs, trainable, mesh, partitions, optimizer, sizes)
+        _optimizer(specs, trainable, mesh, splits, optimizer, sizes)
         if optimizer is not None and specs
         else ({}, ())
     )
     rows: list[PlannedVariable] = []
     whole: list[str] = []
     for name, spec in specs.items():
-        size, copies = _on_a_device(spec.shape, spec.dtype, partitions[name], sizes)
+        size, copies = _on_a_device(spec.shape, spec.dtype, splits[name], sizes)
         gradients = size if spec.trainable else 0
         rows.append(
             PlannedVariable(
@@ -87,7 +89,7 @@ def _optimizer(
     specs: Mapping[str, VariableSpec],
     trainable: Mapping[str, Any],
     mesh: AnyMesh,
-    partitions: Mapping[str, PartitionSpec],
+    splits: Mapping[str, PartitionSpec],
     optimizer: Any,
     sizes: Mapping[str, int],
 ) -> tuple[dict[str, int], tuple[PlannedArray, ...]]:
@@ -96,15 +98,10 @@ def _optimizer(
     if init is None:
         raise TypeError(f"plan takes an optimizer with a function `init`, as optax has, not {optimizer!r}")
     state = jax.eval_shape(init, trainable)
-    fitting = {
-        name: NamedSharding(
-            mesh, PartitionSpec() if any(misfits(specs[name].shape, partition, sizes)) else partition
-        )
-        for name, partition in partitions.items()
-    }
+    shardings = {name: NamedSharding(mesh, split) for name, split in splits.items()}
     by_name: dict[str, int] = {}
     others: list[PlannedArray] = []
-    for one in likenesses(state, fitting, {name: spec.shape for name, spec in specs.items()}):
+    for one in likenesses(state, shardings, {name: spec.shape for name, spec in specs.items()}):
         shape, dtype = _typed(one.leaf)
         size, copies = _on_a_device(shape, dtype, one.sharding.spec, sizes)
         if one.name is None:
