@@ -37,11 +37,14 @@ def mean_of(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return jnp.mean(x, axes, keepdims=True)
 
 
-def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """Return mean and variance over some axes, which stay with size 1, in one pass."""
-    squares = jnp.square(x)
+def moments(x: jax.Array, axes: tuple[int, ...], formula: str) -> tuple[jax.Array, jax.Array]:
+    """Return mean and variance over some axes, which stay with size 1."""
+    if formula == "square first":
+        squares = jnp.square(x)
+        mean = mean_of(x, axes)
+        return mean, jnp.maximum(0, mean_of(squares, axes) - jnp.square(mean))
     mean = mean_of(x, axes)
-    return mean, jnp.maximum(0, mean_of(squares, axes) - jnp.square(mean))
+    return mean, mean_of(jnp.square(x - mean), axes)
 
 
 def dense(p: Tree, x: jax.Array) -> jax.Array:
@@ -57,13 +60,13 @@ def norm_init(width: int) -> Tree:
 
 
 def layer_norm(p: Tree, x: jax.Array, formula: str) -> jax.Array:
-    if formula == "square first":
-        mean, variance = moments(x, (-1,))
-        x = x - mean
-    else:
+    if formula == "barrier":
         x = once(x, formula)
         x = x - mean_of(x, (-1,))
         variance = mean_of(jnp.square(x), (-1,))
+    else:
+        mean, variance = moments(x, (-1,), formula)
+        x = x - mean
     return x * jax.lax.rsqrt(variance + EPSILON) * p["scale"] + p["bias"]
 
 
@@ -116,13 +119,7 @@ def gpt(model: Gpt, formula: str) -> Training:
 
 
 def batch_norm(p: Tree, s: Tree, x: jax.Array, formula: str) -> tuple[jax.Array, Tree]:
-    axes = (0, 1, 2)
-    if formula == "square first":
-        mean, variance = moments(x, axes)
-    else:
-        made = once(x, formula)
-        mean = mean_of(made, axes)
-        variance = mean_of(jnp.square(made - mean), axes)
+    mean, variance = moments(once(x, formula), (0, 1, 2), formula)
     y = (x - mean) * (jax.lax.rsqrt(variance + EPSILON) * p["scale"]) + p["bias"]
     new = {"mean": mean.reshape(-1), "variance": variance.reshape(-1)}
     return y, {name: old - (old - new[name]) * (1 - MOMENTUM) for name, old in s.items()}
