@@ -389,7 +389,9 @@ def test_jaxpr_of_a_read():
     for word in ("body_nconsts=1", "cond_nconsts=1"):
         assert found.count(word) == text(by_hand).count(word) == 1
     # What a scan carries is told in the jaxpr in other words from release to release.
-    scans = [re.search(r"scan\[(.*?)jaxpr=.*?(length=.*?)\]", one, re.DOTALL) for one in (found, text(by_hand))]
+    scans = [
+        re.search(r"scan\[(.*?)jaxpr=.*?(length=.*?)\]", one, re.DOTALL) for one in (found, text(by_hand))
+    ]
     assert scans[0]
     assert scans[1]
     assert scans[0].groups() == scans[1].groups()

@@ -5,13 +5,14 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 
 from jaxscope._core.base.calls import Call, Result
 from jaxscope._core.base.sameness import Same, UnknownError
 from jaxscope._core.base.wrapper import Made
 from jaxscope._core.blocks.recipe import Outcome, Recipe
 from jaxscope._core.passes.base_pass import Pass
-from jaxscope._core.passes.recording import placeholder
+from jaxscope._core.passes.recording import labelled
 
 
 class Block(Made):
@@ -121,8 +122,8 @@ def placeholders(recipe: Recipe, sizes: Sequence[int | None] = (), length: int |
     """
 
     def stand_in(aval: Any, size: int | None) -> Any:
-        leading = () if size is None else (size,)
-        return placeholder((*leading, *aval.shape), aval.dtype, weak=aval.weak_type)
+        one = labelled(None, aval)
+        return one if size is None else jnp.broadcast_to(one, (size, *aval.shape))
 
     arrays, writes, added, _ = recipe.types
     return Outcome(

@@ -192,11 +192,11 @@ class Noting(Border):
             return ask()
 
         with self._run.traces.nested(), self._run.during(lambda around: around._replace(border=inside)):
-            made = jax.eval_shape(aside)
+            closed, made = jax.make_jaxpr(aside, return_shape=True)()
         self._run.traces.look()
         if not isinstance(made, jax.ShapeDtypeStruct):
             return made
-        return labelled(None, jax.typeof(made), weak=bool(made.weak_type))
+        return labelled(None, closed.out_avals[0])
 
     def creating(self, make: Callable[[], Any]) -> Any:
         """Return what creators return, without what else they do: they run again, outside of the block."""

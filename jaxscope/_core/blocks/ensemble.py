@@ -5,6 +5,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import describe
@@ -59,7 +60,7 @@ class Ensemble(Layers[P, R]):
 
 
 def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
-    shape = list(array.shape)
+    shape = array.shape
     if not -len(shape) <= axis < len(shape) or shape[axis] != size:
         raise InvalidShapeError(
             f"{describe(array)} has no axis {axis} of {size} members",
@@ -67,8 +68,7 @@ def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
             at=here(),
             fix="give each array among the arguments an axis of the ensemble's members, or use in_axes=None",
         )
-    del shape[axis]
-    return jax.ShapeDtypeStruct(tuple(shape), array.dtype, weak_type=bool(getattr(array, "weak_type", False)))
+    return jax.eval_shape(lambda array: lax.index_in_dim(array, 0, axis, keepdims=False), array)
 
 
 def ensemble(

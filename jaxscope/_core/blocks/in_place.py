@@ -113,14 +113,14 @@ class InPlace:
         return closed
 
     def _taken_inside(self) -> list[tuple[Any, dict[str, int]] | None]:
-        """Return for each array of the result, if keys were taken of it, the array and how many, by scope."""
-        outside = set(map(id, self.inputs))
-        found: dict[int, tuple[Any, dict[str, int]]] = {}
-        for given in self._holding.taken:
-            if isinstance(given, Tracer) and id(given) not in outside and id(given) not in found:
-                found[id(given)] = given, self._run.books.untake(given)
+        """Return for each new array that is returned, if keys were taken of it, itself and their counts."""
+        given = {id(one): one for one in self._holding.taken if isinstance(one, Tracer)}
         self._holding.taken.clear()
-        return [found.get(at) for at in self._results]
+        for outside in self.inputs:  # which stay what they are
+            given.pop(id(outside), None)
+        return [
+            (given[at], self._run.books.taken(given[at])) if at in given else None for at in self._results
+        ]
 
     def compute(self, inputs: list[Any]) -> list[Any]:
         """Return what the program computes of other inputs."""

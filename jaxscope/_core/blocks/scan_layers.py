@@ -96,11 +96,13 @@ class Scanned(Layers[P, R]):
             # What goes from layer to layer in a scan is of one type; but the second layer gets another than
             # the first, which is no matter only if all of them compute the same.
             alike = recipe
-            for now in (weak, [one and _is_weak(array) for one, array in zip(weak, arrays, strict=True)]):
-                types = [
-                    jax.ShapeDtypeStruct(array.shape, array.dtype, weak_type=one)
-                    for one, array in zip(now, arrays, strict=True)
-                ]
+            returned = recipe.types.arrays[: len(arrays)]
+            settled = [
+                jax.typeof(array) if one else aval
+                for one, array, aval in zip(weak, arrays, returned, strict=True)
+            ]
+            for now in (returned, settled):
+                types = list(jax.eval_shape(lambda *given: given, *now))
                 recipe = self._record(run, "scan_layers", given.layer(types))
                 if recipe is None or recipe.skeleton != alike.skeleton:
                     return None

@@ -1,5 +1,6 @@
 """Books: what a pass has made, and what was added to its collections; all of it can be undone."""
 
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
@@ -64,8 +65,8 @@ class Books:
         self.template_scopes: dict[Any, Any] = {}
         self.touch = touch
         self._journal: list[str] = []  # the names that were entered
-        # How many keys were taken, by what they were taken of and the scope.
-        self._taken: dict[tuple[int, str], tuple[Any, int]] = {}
+        # How many keys were taken, by what they were taken of and the scope. It may be of a trace that ends.
+        self._taken: dict[tuple[int, str], tuple[Callable[[], Any], int]] = {}
         self._digest = 0  # of the names of the entries
         self._version = 0  # counts what the digest does not cover
 
@@ -109,21 +110,25 @@ class Books:
 
     def take(self, given: Any, scope: str) -> int:
         """Return how many keys were taken of a given one in a scope, and count one more."""
-        _, count = self._taken.get((id(given), scope), (given, 0))
-        self._taken[id(given), scope] = given, count + 1  # kept, so that its id stays its own
+        kept, count = self._taken.get((id(given), scope), (_forgotten, 0))
+        if kept() is not given:  # but another one, that has ended, at the same address
+            kept, count = _weakly(given), 0
+        self._taken[id(given), scope] = kept, count + 1
         self.changed()
         return count
 
-    def untake(self, given: Any) -> dict[str, int]:
-        """Forget that keys were taken of a given one; return how many, by scope."""
-        counts = {scope: count for (at, scope), (_, count) in self._taken.items() if at == id(given)}
-        for scope in counts:
-            del self._taken[id(given), scope]
-        return counts
+    def taken(self, given: Any) -> dict[str, int]:
+        """Return how many keys were taken of a given one, by scope."""
+        return {
+            scope: count
+            for (at, scope), (kept, count) in self._taken.items()
+            if at == id(given) and kept() is given
+        }
 
     def retake(self, given: Any, counts: dict[str, int]) -> None:
         """Note that so many keys were taken of a given one, by scope."""
-        self._taken |= {(id(given), scope): (given, count) for scope, count in counts.items()}
+        kept = _weakly(given)
+        self._taken |= {(id(given), scope): (kept, count) for scope, count in counts.items()}
 
     # --- groups of layers ----------------------------------------------------------------------
 
@@ -185,3 +190,15 @@ class Books:
     def key(self) -> Hashable:
         """Return what inner traces depend on."""
         return self._digest, self._version
+
+
+def _weakly(thing: Any) -> Callable[[], Any]:
+    """Return what returns a thing for as long as others keep it, or for good where there is no other way."""
+    try:
+        return weakref.ref(thing)
+    except TypeError:
+        return lambda: thing
+
+
+def _forgotten() -> None:
+    return None

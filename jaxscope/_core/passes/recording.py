@@ -42,15 +42,16 @@ def _evaluated(*, aval: Any, count: int, label: Any) -> list[jax.Array]:
     return [jnp.zeros(aval.shape, aval.dtype) for _ in range(count)]
 
 
-def _placeholders(shape: Any, dtype: Any, count: int, *, weak: bool = False) -> list[jax.Array]:
-    aval = core.ShapedArray(shape, dtype, weak_type=weak)
+def _placeholders(shape: Any, dtype: Any, count: int) -> list[jax.Array]:
+    aval = core.ShapedArray(shape, dtype)
     return cast("list[jax.Array]", _primitive().bind(aval=aval, count=count, label=None))
 
 
-def labelled(label: Any, aval: Any, *, weak: bool = False) -> jax.Array:
-    """Return what stands for a value of a type, in an equation that can be found again by its label."""
-    if weak:
-        aval = core.ShapedArray(aval.shape, aval.dtype, weak_type=True)
+def labelled(label: Any, aval: Any) -> jax.Array:
+    """Return what stands for a value of a type, in an equation that can be found again by its label.
+
+    A type is more than shape and dtype: it may be weak, split over a mesh, or vary in `jax.shard_map`.
+    """
     return cast("jax.Array", _primitive().bind(aval=aval, count=1, label=label)[0])
 
 
@@ -59,9 +60,9 @@ def label_of(equation: Any) -> Any:
     return equation.params["label"] if equation.primitive is _primitive() else None
 
 
-def placeholder(shape: Any, dtype: Any, *, weak: bool = False) -> jax.Array:
+def placeholder(shape: Any, dtype: Any) -> jax.Array:
     """Return what stands for a value; made in the present trace, so nothing leaks out of an inner one."""
-    return _placeholders(shape, dtype, 1, weak=weak)[0]
+    return _placeholders(shape, dtype, 1)[0]
 
 
 class _Spares:
