@@ -59,7 +59,7 @@ class Ensemble(Layers[P, R]):
         return cast(R, stack_results(self._loop(run, step), "what members return"))
 
 
-def _without_axis(array: Any, axis: int, size: int) -> jax.ShapeDtypeStruct:
+def _without_axis(array: Any, axis: int, size: int) -> Any:
     shape = array.shape
     if not -len(shape) <= axis < len(shape) or shape[axis] != size:
         raise InvalidShapeError(
