@@ -67,6 +67,7 @@ SLOW = (
     "tests/checkpoint/test_processes.py",
     "tests/layers/test_matrix.py::test_transforms[other",
     "tests/test_benchmarks.py",
+    "tests/test_example_models.py::test_interrupted_and_resumed[resnet",
     "tests/test_examples.py",
     "tests/transforms/test_transparency.py",
     "tests/unit/test_placing.py::test_on_eight_devices",
@@ -84,10 +85,15 @@ def pytest_configure(config: pytest.Config) -> None:
     with pytest.MonkeyPatch.context() as patch:  # what other processes run, they compile as users do
         patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}")
         jax.devices()  # reads them
-    gc.set_threshold(50_000)  # what lives long is much, and looked through for nothing
-    folder = tempfile.TemporaryDirectory(prefix="jaxscope-tests-")
-    config.add_cleanup(folder.cleanup)
-    jax.config.update("jax_compilation_cache_dir", folder.name)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # or else one process of tests has started another
+        folder = tempfile.TemporaryDirectory(prefix="jaxscope-tests-")
+        config.add_cleanup(folder.cleanup)
+        patch = pytest.MonkeyPatch()
+        config.add_cleanup(patch.undo)
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", folder.name)
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -102,6 +108,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if share and cases[test] % share == 0 and not item.get_closest_marker("slow"):
             item.add_marker("quick")
         cases[test] += 1
+    # Of two processes, none is to begin with what takes longest when the other has nothing left to do.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def share_of(test: str, shares: Mapping[str, int]) -> int:
@@ -113,3 +122,10 @@ def share_of(test: str, shares: Mapping[str, int]) -> int:
 def _strict_dtypes() -> Iterator[None]:
     with jax.numpy_dtype_promotion("strict"):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _looked_through() -> None:
+    """Leave what other files have left behind out of each later collection of garbage: it is much."""
+    gc.collect()
+    gc.freeze()
