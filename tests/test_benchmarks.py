@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import XLA_FLAGS
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -17,7 +19,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("benchmarks") / "benchmarks.md"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--frameworks", "handwritten,jaxscope", "--out"]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": XLA_FLAGS}
     done = subprocess.run(
         [*command, str(out)], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
@@ -77,7 +79,7 @@ def test_what_depth_costs(tmp_path: Path) -> None:
     page.write_text("before\n<!-- table -->\n<!-- end of table -->\nafter\n")
     command = [sys.executable, "-m", "benchmarks.depth", "--quick", "--out", str(page)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": XLA_FLAGS}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in page.read_text().splitlines() if line.startswith("| ")]

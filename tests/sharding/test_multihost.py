@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import XLA_FLAGS
+
 for needed in ("matplotlib", "optax", "orbax.checkpoint", "rich"):
     pytest.importorskip(needed, reason="the example needs it")
 
@@ -18,14 +20,10 @@ SMALL = ("--steps", "24", "--every", "4", "--width", "24", "--context", "8", "--
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the environment of all runs, in which each program is compiled once."""
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # each process compiles for itself
-    }
+def environment() -> dict[str, str]:
+    """Return the environment of all runs."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": path, "XLA_FLAGS": XLA_FLAGS}  # each process compiles for itself
 
 
 def started(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
