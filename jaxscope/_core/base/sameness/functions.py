@@ -73,6 +73,7 @@ _CHANGING = {
 }
 
 
+@functools.lru_cache(maxsize=4096)
 def _changes(*names: str) -> bool:
     """Tell whether what a library offers under a name gives another value at each call."""
     dotted = ".".join(names)
