@@ -150,6 +150,7 @@ def _difference(expected: Any, got: Any) -> str:
             return f"{path}: {other.aval}, not {one.aval}"
         rough = one.dtype == jnp.bfloat16
         one, other = (np.asarray(v.astype("float32")) for v in (one, other))  # noqa: PLW2901
-        if not np.allclose(one, other, rtol=3e-2 if rough else 1e-4, atol=1e-2 if rough else 2e-5):
+        near = {"rtol": 3e-2, "atol": 1e-2} if rough else {"rtol": 1e-4, "atol": 2e-5}
+        if not np.allclose(one, other, equal_nan=True, **near):
             return f"{path}: {other}, not {one}"
     return ""
