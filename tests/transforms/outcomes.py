@@ -117,6 +117,6 @@ def difference(expected: Any, got: Any) -> str:
     for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(got), strict=True):
         if one.dtype != other.dtype or one.shape != other.shape:
             return f"{other.dtype}{other.shape}, not {one.dtype}{one.shape}"
-        if not np.allclose(one, other, rtol=3e-5, atol=3e-6):
+        if not np.allclose(one, other, rtol=3e-5, atol=3e-6, equal_nan=True):
             return f"{other}, not {one}"
     return ""
