@@ -9,6 +9,7 @@ leaves a checkpoint, from which --resume goes on.
 """
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -55,7 +56,8 @@ def judge(images: jax.Array, digits: jax.Array, *, training: bool) -> jax.Array:
         x = js.layers.conv2d(x, 64, 4, 2, "same", activation=jax.nn.leaky_relu, name="conv_3")
         x = js.layers.flatten(x)
         looks_like = js.layers.embedding(digits, 10, x.shape[-1], name="digits")
-        return js.layers.dense(x, 1, name="truth")[:, 0] + jnp.sum(x * looks_like, -1) / x.shape[-1] ** 0.5
+        shown = jnp.sum(x * looks_like, -1) / math.sqrt(x.shape[-1])
+        return js.layers.dense(x, 1, name="truth")[:, 0] + shown
 
 
 class Batch(NamedTuple):
