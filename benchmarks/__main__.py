@@ -49,7 +49,6 @@ Reproduce with
 ```
 pip install optax matplotlib dm-haiku flax equinox orbax-checkpoint safetensors
 python -m benchmarks --out docs/benchmarks.md
-python -m benchmarks --rows layers,first_step
 ```
 
 (`--quick` checks in a minute that everything runs; `--rows` and `--frameworks` choose; a library that is not

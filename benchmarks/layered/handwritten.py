@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from benchmarks.frameworks import handwritten as raw
+from benchmarks.frameworks.handwritten import dense_init, norm_init
 from benchmarks.layered.models import EPSILON, MOMENTUM, Block, Gpt, ResNet, attend, label_loss, token_loss
 from benchmarks.layered.training import Training, functional
 from benchmarks.models.initial import he, normal
@@ -51,14 +53,6 @@ def dense(p: Tree, x: jax.Array) -> jax.Array:
     return x @ p["kernel"] + p["bias"]
 
 
-def dense_init(key: jax.Array, fan_in: int, fan_out: int) -> Tree:
-    return {"kernel": normal(key, (fan_in, fan_out)), "bias": jnp.zeros(fan_out)}
-
-
-def norm_init(width: int) -> Tree:
-    return {"scale": jnp.ones(width), "bias": jnp.zeros(width)}
-
-
 def layer_norm(p: Tree, x: jax.Array, formula: str) -> jax.Array:
     if formula == "barrier":
         x = once(x, formula)
@@ -77,17 +71,6 @@ def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
 def gpt(model: Gpt, formula: str) -> Training:
     width = model.width
 
-    def block_init(key: jax.Array) -> Tree:
-        keys = jax.random.split(key, 4)
-        return {
-            "norm_1": norm_init(width),
-            "qkv": dense_init(keys[0], width, 3 * width),
-            "proj": dense_init(keys[1], width, width),
-            "norm_2": norm_init(width),
-            "up": dense_init(keys[2], width, 4 * width),
-            "down": dense_init(keys[3], 4 * width, width),
-        }
-
     def init(key: jax.Array, tokens: Any) -> tuple[Tree, None]:
         keys = jax.random.split(key, 3 + model.depth)
         made = {
@@ -97,8 +80,8 @@ def gpt(model: Gpt, formula: str) -> Training:
             "head": dense_init(keys[2], width, model.vocabulary),
         }
         if model.scanned:
-            return {**made, "blocks": jax.vmap(block_init)(keys[3:])}, None
-        return {**made, "blocks": [block_init(key) for key in keys[3:]]}, None
+            return {**made, "blocks": jax.vmap(lambda key: raw.block_init(key, width))(keys[3:])}, None
+        return {**made, "blocks": [raw.block_init(key, width) for key in keys[3:]]}, None
 
     def block(p: Tree, x: jax.Array) -> jax.Array:
         h = dense(p["qkv"], layer_norm(p["norm_1"], x, formula))

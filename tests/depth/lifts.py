@@ -16,9 +16,9 @@ def as_it_is(block: Block) -> Block:
     return block
 
 
-def loop(block: Block) -> Block:
+def loop(block: Block, length: int = 3) -> Block:
     def run(x: Any) -> Any:
-        for index in range(3):
+        for index in range(length):
             with js.variable_scope(f"layer_{index}"):
                 x = block(x)
         return x
@@ -26,8 +26,8 @@ def loop(block: Block) -> Block:
     return run
 
 
-def scanned(block: Block) -> Block:
-    return js.scan_layers(block, 3)
+def scanned(block: Block, length: int = 3) -> Block:
+    return js.scan_layers(block, length)
 
 
 def side_by_side(block: Block) -> Block:

@@ -14,6 +14,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 import jaxscope as js
 from jaxscope import layers
+from tests.depth import lifts
 from tests.depth.lifts import Block, Lift, as_it_is, counting, layer
 from tests.depth.same import Failure, X, assert_close, assert_same, outcome
 
@@ -178,18 +179,7 @@ def test_as_it_is(program: Any):
     assert isinstance(expected["spec"], Failure) == (program is exists)
 
 
-def in_layers(block: Block) -> Block:
-    def run(x: Any) -> Any:
-        for index in range(2):
-            with js.variable_scope(f"layer_{index}"):
-                x = block(x)
-        return x
-
-    return run
-
-
-def scanned(block: Block) -> Block:
-    return js.scan_layers(block, 2)
+in_layers, scanned = (functools.partial(lift, length=2) for lift in (lifts.loop, lifts.scanned))
 
 
 def members(block: Block) -> Block:

@@ -9,12 +9,12 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxscope as js
-from tests.depth.lifts import Lift, as_it_is, layer, loop, scanned
+from tests.depth.lifts import Lift, as_it_is, ensemble, layer, loop, scanned, side_by_side
 from tests.depth.same import X, assert_close
 
 
 def members(block: Any) -> Any:
-    return lambda x: js.ensemble(block, 3, "layer_{}")(x).mean(0)
+    return lambda x: ensemble(block)(x).mean(0)
 
 
 def each_member(block: Any) -> Any:
@@ -22,14 +22,7 @@ def each_member(block: Any) -> Any:
 
 
 def by_hand(block: Any) -> Any:
-    def run(x: Any) -> Any:
-        found: list[Any] = []
-        for index in range(3):
-            with js.variable_scope(f"layer_{index}"):
-                found.append(block(x))
-        return jnp.stack(found).mean(0)
-
-    return run
+    return lambda x: side_by_side(block)(x).mean(0)
 
 
 def getter(getter: Any, name: str, **kwargs: Any) -> Any:

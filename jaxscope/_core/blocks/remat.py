@@ -49,7 +49,7 @@ class Rematted(Wrapper, Generic[P, R]):
             run.around.border.refused()
             run.undo(mark)
             result = self._function(*args, **kwargs)
-            # What the books remember of keys that the block makes is a leak to `jax.checking_leaks`.
+            # What is held of keys that the block makes is a leak to `jax.checking_leaks`.
             if not (run.around.border.stands_in or cast(Any, jax.config).jax_check_tracer_leaks):
                 _warn(problem)
             return result
