@@ -17,7 +17,7 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import checkpoint, getters, initializers, layers, optim, regularizers, sharding, testing
+    from jaxscope import checkpoint, getters, initializers, layers, optim, regularizers, sharding, testing, tf1
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift
@@ -81,6 +81,7 @@ __all__ = [
     "set_variable",
     "sharding",
     "testing",
+    "tf1",
     "trainable_variables",
     "transform",
     "variable_creator_scope",
@@ -115,6 +116,7 @@ _LATER = {
     "scan_layers": "_core.blocks.scan_layers",
     "sharding": "sharding",
     "testing": "testing",
+    "tf1": "tf1",
     "trainable_variables": "_core.model.collections",
     "variable_creator_scope": "_core.model.variable_creator_scope",
 }

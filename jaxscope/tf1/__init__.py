@@ -1,0 +1,23 @@
+"""TensorFlow 1's names, so that a model function written for it runs unchanged inside `js.transform`.
+
+`import jaxscope.tf1 as tf`. What a name is made of is imported when one is asked for first.
+"""
+
+from typing import Any
+
+from jaxscope.tf1.base.faces import look_up, names_here, register
+from jaxscope.tf1.installing import as_tensorflow
+
+__all__ = ["as_tensorflow"]
+
+register(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    thing = look_up("", name)
+    globals()[name] = thing
+    return thing
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *names_here("")]

@@ -1,0 +1,133 @@
+"""`tf` and `tf.nn` and `tf.contrib.layers`: modules made of what is exported, with an answer for every other name."""
+
+import functools
+import importlib
+import importlib.resources
+import pkgutil
+import sys
+from types import ModuleType
+from typing import Any
+
+from jaxscope.errors import near
+from jaxscope.tf1.base.absent import stand_in
+from jaxscope.tf1.base.errors import MissingNameError
+from jaxscope.tf1.base.exporting import EXPORTED, LATER
+
+__all__ = ["Face", "face", "look_up", "names_here", "register", "tf1_names"]
+
+_ROOT = "jaxscope.tf1"
+
+
+@functools.cache
+def load() -> None:
+    """Import each module of operations: they say by themselves what they bring."""
+    package = importlib.import_module(f"{_ROOT}.ops")
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(found.name)
+
+
+@functools.cache
+def tf1_names() -> dict[str, frozenset[str]]:
+    """Return the names that TensorFlow 1 has: namespace (`""`, `"nn"`) -> names."""
+    table: dict[str, set[str]] = {}
+    text = importlib.resources.files(_ROOT).joinpath("tf1_names.txt").read_text("utf-8")
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            space, _, names = line.partition(":")
+            table.setdefault(space.strip(), set()).update(names.split())
+    return {space: frozenset(names) for space, names in table.items()}
+
+
+@functools.cache
+def _spaces() -> frozenset[str]:
+    """Return all namespaces of TensorFlow 1's, and those around them."""
+    found = {*tf1_names(), *EXPORTED}
+    parents = {space.rpartition(".")[0] for space in found}
+    return frozenset({*found, *parents} - {""})
+
+
+class Face(ModuleType):
+    """A namespace of TensorFlow's: `tf.nn`."""
+
+    def __init__(self, space: str) -> None:
+        super().__init__(f"{_ROOT}.{space}", f"TensorFlow 1's `tf.{space}`.")
+        self.__path__: list[str] = []
+        self._space = space
+
+    def __getattr__(self, name: str) -> Any:
+        thing = look_up(self._space, name)
+        if not isinstance(thing, ModuleType):
+            setattr(self, name, thing)
+        return thing
+
+    def __dir__(self) -> list[str]:
+        return names_here(self._space)
+
+
+@functools.cache
+def face(space: str) -> Face:
+    """Return the one module of a namespace."""
+    return Face(space)
+
+
+def names_here(space: str) -> list[str]:
+    """Return the names of a namespace that are here."""
+    load()
+    inside = {other for other in EXPORTED if other.rpartition(".")[0] == space and other}
+    return sorted({*EXPORTED.get(space, ()), *(other.rpartition(".")[2] for other in inside)})
+
+
+def look_up(space: str, name: str) -> Any:
+    """Return what `tf.SPACE.NAME` is.
+
+    Raises:
+        MissingNameError: If there is none: one that TensorFlow 1 has, or one that it has not (`missing_name`).
+    """
+    if name.startswith("__"):
+        raise AttributeError(f"module 'tf.{space}' has no attribute {name!r}")
+    load()
+    full = f"{space}.{name}" if space else name
+    if name in EXPORTED.get(space, ()):
+        return EXPORTED[space][name]
+    if full in _spaces() or full in EXPORTED:
+        return face(full)
+    if space in LATER:
+        return LATER[space](name)
+    if full.startswith("python"):  # TensorFlow's inner modules: what they have is public somewhere
+        return _anywhere(full, name)
+    absent = stand_in(full)
+    if absent is not None:
+        return absent
+    here = near(name, names_here(space))
+    if name in tf1_names().get(space, ()):
+        elsewhere = ", ".join(f"tf.{other}.{name}" for other in EXPORTED if other and name in EXPORTED[other])
+        raise MissingNameError(
+            f"TensorFlow 1 has tf.{full}, jaxscope.tf1 has not",
+            fix="write that part with jax.numpy: tensors are taken by it as they are, and js.tf1.convert_to_tensor leads back",
+            here=elsewhere or here,
+            page="docs/tf1.md",
+        )
+    raise MissingNameError(f"there is no tf.{full}, in TensorFlow 1 neither", code="unknown_name", near=here)
+
+
+def _anywhere(full: str, name: str) -> Any:
+    for space in ("", "nn", "layers", "nn.rnn_cell", "train", *EXPORTED):
+        if name in EXPORTED.get(space, ()):
+            return EXPORTED[space][name]
+    raise MissingNameError(
+        f"TensorFlow's inner tf.{full} is not here, and nothing public of that name",
+        fix="the public name, if there is another one",
+        near=near(name, [other for space in EXPORTED.values() for other in space]),
+    )
+
+
+def register(prefix: str) -> dict[str, ModuleType]:
+    """Let the namespaces be importable below a name: `import jaxscope.tf1.nn`.
+
+    Returns:
+        What was put into `sys.modules`.
+    """
+    made: dict[str, ModuleType] = {f"{prefix}.{space}": face(space) for space in _spaces()}
+    for name, module in made.items():
+        sys.modules.setdefault(name, module)
+    return made

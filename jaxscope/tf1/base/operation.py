@@ -1,0 +1,242 @@
+"""How an operation is written: convert the arguments, then `compute` on arrays; numbers for shapes by `static_*`.
+
+    @export("square", "math.square")
+    def square(x, name=None):
+        return compute("Square", jnp.square, convert_to_tensor(x), fold=np.square, name=name)
+"""
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope.errors import JaxscopeError
+from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.dtypes import as_dtype
+from jaxscope.tf1.base.errors import NotStaticError, TensorTypeError, TensorValueError, UnimplementedError
+from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
+
+__all__ = [
+    "compute",
+    "renamed",
+    "static_axes",
+    "static_int",
+    "static_ints",
+    "static_shape",
+    "static_value",
+    "value_if_known",
+]
+
+#: Whole numbers up to so many are computed with NumPy at once: those of shapes, not those of data.
+FOLD_LIMIT = 256
+
+
+def compute(
+    kind: str,
+    function: Callable[..., Any],
+    *tensors: Tensor,
+    fold: Callable[..., Any] | None = None,
+    known: bool = True,
+    name: str | None = None,
+) -> Any:
+    """Return what a function of arrays computes of tensors, as tensors.
+
+    Args:
+        kind: TensorFlow's kind of operation, for errors and names: `"MatMul"`.
+        function: A function of as many arrays, of any of which NumPy's may stand for JAX's. It may return a
+            tree of arrays.
+        *tensors: What it is applied to.
+        fold: The same in NumPy, if it is right to the bit for whole numbers and keeps their dtype. It is used
+            where all tensors hold a few whole numbers or truth values of NumPy's, so that shapes are computed
+            with while tracing, and nothing of it is in the program.
+        known: Whether the result is known while tracing if all tensors are; False for what draws or has effects.
+        name: The name that the user gave.
+
+    Raises:
+        TensorValueError: If the function raises `ValueError` (`tensor_value`).
+        TensorTypeError: If it raises `TypeError` (`tensor_type`).
+        UnimplementedError: If it raises `NotImplementedError` (`unimplemented`).
+    """
+    held = [tensor._held for tensor in tensors]
+    try:
+        if fold is not None and all(map(_folds, held)):
+            with np.errstate(all="ignore"):
+                return jax.tree.map(lambda array: wrap(np.asarray(array), kind, name), fold(*held))
+        result = function(*map(_as_operand, held))
+    except JaxscopeError:
+        raise
+    except NotImplementedError as error:
+        raise UnimplementedError(f"{kind}: {error}", **_facts(tensors)) from error
+    except (ValueError, ZeroDivisionError) as error:
+        raise TensorValueError(f"{kind}: {error}", **_facts(tensors)) from error
+    except TypeError as error:
+        # JAX says TypeError of shapes, too.
+        same = len({tensor.dtype for tensor in tensors}) == 1
+        kind_of_error = TensorValueError if same and "shape" in str(error) else TensorTypeError
+        raise kind_of_error(f"{kind}: {error}", **_facts(tensors)) from error
+    leaves, structure = jax.tree.flatten(result)
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)  # what is no tracer is known by itself
+    if not traced or not known or not all(map(_may_be_known, tensors)):
+        return jax.tree.unflatten(structure, [wrap(leaf, kind, name) for leaf in leaves])
+    again = _Again(function, tensors)
+    wrapped = [wrap(leaf, kind, name, functools.partial(again.leaf, i)) for i, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(structure, wrapped)
+
+
+def _as_operand(held: Any) -> Any:
+    """Return NumPy's scalars as such: JAX writes them into the program as numbers."""
+    return held[()] if isinstance(held, np.ndarray) and held.ndim == 0 else held
+
+
+def _folds(held: Any) -> bool:
+    return isinstance(held, np.ndarray) and held.size <= FOLD_LIMIT and held.dtype.kind in "iub"
+
+
+def _may_be_known(tensor: Tensor) -> bool:
+    return tensor._compute is not None or not isinstance(tensor._held, jax.core.Tracer)
+
+
+def _facts(tensors: Sequence[Tensor]) -> dict[str, Any]:
+    return {f"input {i}": f"shape={t.get_shape()} dtype={t.dtype.name}" for i, t in enumerate(tensors, 1)}
+
+
+class _Again:
+    """A computation on known values that is done, outside of the trace, when somebody asks."""
+
+    def __init__(self, function: Callable[..., Any], tensors: Sequence[Tensor]) -> None:
+        self._function, self._tensors = function, tensors
+        self._leaves: list[Any] | None = None
+
+    def leaf(self, i: int) -> Any:
+        if self._leaves is None:
+            self._leaves = self._all() or []
+        return self._leaves[i] if self._leaves else None
+
+    def _all(self) -> list[Any] | None:
+        values = [known_value(tensor) for tensor in self._tensors]
+        if any(value is None for value in values):
+            return None
+        with jax.ensure_compile_time_eval():
+            leaves = jax.tree.leaves(self._function(*map(jnp.asarray, values)))
+            if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+                return None  # the function closes over what is traced
+            return [np.asarray(leaf) for leaf in leaves]
+
+
+def value_if_known(value: Any) -> np.ndarray[Any, Any] | None:
+    """Return the numbers of what can be a tensor, if they are known while tracing, else None."""
+    return known_value(convert_to_tensor(value))
+
+
+def static_value(value: Any, argument: str) -> np.ndarray[Any, Any]:
+    """Return the numbers of an argument that must be known while tracing, as NumPy's array.
+
+    Args:
+        value: What can be a tensor: `tf.shape(x)`, `[tf.shape(x)[0], -1]`, `2`, `x.shape`, ...
+        argument: Its name, for the error.
+
+    Raises:
+        NotStaticError: If they are computed from values that are traced (`not_static`).
+    """
+    if hasattr(type(value), "__tf_tensor__"):
+        value = value.__tf_tensor__()
+    tensor = convert_to_tensor(value)
+    known = known_value(tensor)
+    if known is None:
+        raise NotStaticError(
+            f"{argument} must be known while tracing, and is computed from values that are not",
+            fix="shapes are numbers in a JAX program: take it from x.shape, or pass it as a Python number",
+            argument=argument,
+            value=repr(tensor),
+        )
+    return known
+
+
+def static_ints(value: Any, argument: str) -> tuple[int, ...]:
+    """Return the whole numbers of an argument, one-dimensional or one number, by the rules of `static_value`."""
+    known = static_value(value, argument)
+    if known.size and known.dtype.kind not in "iu":
+        raise TensorTypeError(f"{argument} must be whole numbers, not {as_dtype(known.dtype).name}")
+    return tuple(int(number) for number in known.reshape(-1))
+
+
+def static_int(value: Any, argument: str) -> int:
+    """Return the whole number of an argument, by the rules of `static_value`."""
+    if type(value) is int:
+        return value
+    numbers = static_ints(value, argument)
+    if len(numbers) != 1:
+        raise TensorValueError(f"{argument} must be one number, not {len(numbers)}")
+    return numbers[0]
+
+
+def static_shape(value: Any, argument: str = "shape") -> tuple[int, ...]:
+    """Return the sizes of a shape, by the rules of `static_value`; -1 stays."""
+    return static_ints(value, argument)
+
+
+def static_axes(value: Any, rank: int, argument: str = "axis") -> tuple[int, ...] | None:
+    """Return axes of an array of that rank, none of them negative; None stays.
+
+    Raises:
+        TensorValueError: If an axis is out of range, or there twice (`tensor_value`).
+    """
+    if value is None:
+        return None
+    axes: list[int] = []
+    for axis in static_ints(value, argument):
+        if not -rank <= axis < rank:
+            raise TensorValueError(f"{argument} {axis} is out of range for a tensor of rank {rank}")
+        axes.append(axis % rank)
+    if len(set(axes)) < len(axes):
+        raise TensorValueError(f"{argument} {tuple(axes)} names one twice")
+    return tuple(axes)
+
+
+def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that lets a function take older names of arguments, as `keep_dims` for `keepdims`.
+
+    Args:
+        **old_names: New name to its old names, joined by spaces: `axis="reduction_indices dim"`.
+
+    Raises:
+        TensorValueError: When it is called with both (`tensor_value`).
+    """
+    new_of = {old: new for new, olds in old_names.items() for old in olds.split()}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for old in new_of.keys() & kwargs.keys():
+                given, new = kwargs.pop(old), new_of[old]
+                if given is None:
+                    continue
+                bound = signature.bind_partial(*args, **kwargs).arguments
+                if bound.get(new) is not None:
+                    raise TensorValueError(
+                        f"both {new} and {old}, its older name, were given to {function.__name__}"
+                    )
+                if list(signature.parameters).index(new) < len(args):
+                    args = tuple(given if name == new else arg for name, arg in zip(bound, args, strict=False))
+                else:
+                    kwargs[new] = given
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def whole(value: Any, argument: str) -> int:
+    """Return a plain whole number of Python's or NumPy's; `TypeError` for anything else."""
+    try:
+        return operator.index(cast("Any", value))
+    except TypeError:
+        raise TensorTypeError(f"{argument} must be a whole number, not {value!r}") from None

@@ -1,0 +1,1 @@
+"""Shapes, joining and splitting, indexing, gathering: what moves numbers and computes none."""

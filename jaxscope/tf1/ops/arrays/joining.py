@@ -1,0 +1,78 @@
+"""Tensors put together."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxscope.tf1.base.converting import convert_many, convert_to_tensor
+from jaxscope.tf1.base.errors import TensorValueError
+from jaxscope.tf1.base.exporting import export
+from jaxscope.tf1.base.operation import compute, static_int
+from jaxscope.tf1.base.tensor import Tensor
+
+__all__ = ["concat", "stack"]
+
+
+def _listed(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, list | tuple) else [values]
+
+
+@export("concat")
+def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
+    """Return tensors joined along an axis.
+
+    Args:
+        values: Tensors of one dtype, whose shapes differ in that axis alone.
+        axis: The axis, known while tracing.
+        name: A name for the result.
+
+    Raises:
+        TensorValueError: If the shapes do not fit, or are those of scalars (`tensor_value`).
+        TensorTypeError: If dtypes differ, or the arguments are in TensorFlow 0.x's order (`tensor_type`).
+    """
+    where = static_int(axis, "axis")
+    parts = convert_many(_listed(values))
+    if not parts:
+        raise TensorValueError("there is nothing to join")
+    rank = len(parts[0]._held.shape)
+    if not -rank <= where < rank:
+        raise TensorValueError(f"axis {where} is out of range for tensors of rank {rank}")
+    if len(parts) == 1:
+        return parts[0]
+    return compute(
+        "ConcatV2",
+        lambda *arrays: jnp.concatenate(arrays, where),
+        *parts,
+        fold=lambda *arrays: np.concatenate(arrays, where),
+        name=name,
+    )
+
+
+@export("stack")
+def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
+    """Return tensors of one shape as one tensor, with a new axis.
+
+    Args:
+        values: Tensors of one dtype and shape, or numbers.
+        axis: The place of the new axis, known while tracing.
+        name: A name for the result.
+
+    Raises:
+        TensorValueError: If the shapes differ, or the axis is out of range (`tensor_value`).
+        TensorTypeError: If dtypes differ (`dtypes_disagree`).
+    """
+    where = static_int(axis, "axis")
+    parts = [convert_to_tensor(values)] if isinstance(values, Tensor) else convert_many(_listed(values))
+    if isinstance(values, Tensor):  # its rows, which are as many as its first axis says
+        rows = parts[0]
+        return compute("Pack", lambda x: jnp.moveaxis(x, 0, where), rows, name=name)
+    if not parts:
+        raise TensorValueError("there is nothing to stack")
+    return compute(
+        "Pack",
+        lambda *arrays: jnp.stack(arrays, where),
+        *parts,
+        fold=lambda *arrays: np.stack(arrays, where),
+        name=name,
+    )

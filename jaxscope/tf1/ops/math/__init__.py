@@ -1,0 +1,1 @@
+"""Arithmetic, comparisons, reductions, products, clipping: `tf.math` and its names at the top."""

@@ -1,0 +1,44 @@
+"""Each recorded call of TensorFlow 1's operations, on `jaxscope.tf1`: values, dtypes, shapes, gradients, errors."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from tests.tf1 import recorded_ops as recorded
+
+ALL = recorded.cases()
+#: What is not there yet, one name a line. It only gets shorter.
+MISSING = set(Path(__file__).with_name("missing.txt").read_text(encoding="utf-8").split())
+THERE = [case for case in ALL if recorded.name_of(case) not in MISSING]
+
+
+def play(case, narrow):
+    """Play a case, and compare all that it says."""
+    with jax.enable_x64(not narrow):
+        out = case["out"]
+        if isinstance(out, dict) and "error" in out:
+            if out["when"] == "build":
+                with pytest.raises(recorded.error_of(out["error"])):
+                    recorded.played(case)
+            return
+        found, grads = recorded.played(case)
+        recorded.check(found, out, narrow=narrow)
+        for grad, wanted in zip(grads, case.get("grad", ()), strict=False):
+            if wanted is None:
+                assert not jax.numpy.any(grad)
+            else:
+                recorded.close(jax.device_get(grad), wanted)
+
+
+@pytest.mark.parametrize("case", THERE, ids=lambda case: case["id"])
+def test_recorded(case):
+    """A call gives what it gave in TensorFlow 1."""
+    play(case, narrow=not recorded.uses_64_bits(case))
+
+
+def test_missing():
+    """What is on the list of what is not there yet is not there, and was recorded."""
+    names = {recorded.name_of(case) for case in ALL}
+    assert sorted(MISSING - names) == []
+    assert sorted(name for name in MISSING if not name.startswith("code.") and recorded.is_there(name)) == []
