@@ -158,10 +158,11 @@ def test_each_package_of_the_core_has_a_page(folder: Path):
     assert set(named) == {name.removeprefix("core.") for name in (below[0] if below else {"errors"})}
 
 
-@pytest.mark.parametrize("wing", ["getters", "optim", "checkpoint", "sharding"])
+@pytest.mark.parametrize("wing", ["getters", "optim", "checkpoint", "checkpoint/tf1", "sharding"])
 def test_wings_have_a_page(wing: str):
     """Likewise, for those that have grown."""
     lines = (PACKAGE / wing / "README.md").read_text().splitlines()
     assert lines[:2] == [f"# jaxscope/{wing}", ""]
     modules = [path.stem for path in (PACKAGE / wing).glob("*.py") if path.stem != "__init__"]
-    assert sorted(re.findall(r"`(\w+)` \(", lines[3])) == sorted(modules)
+    packages = [path.parent.name for path in (PACKAGE / wing).glob("*/__init__.py")]
+    assert sorted(re.findall(r"`(\w+)` \(", lines[3])) == sorted(modules + packages)

@@ -99,20 +99,30 @@ def told(stored: Stored, opt_state: tuple[list[Any], Any] | None) -> dict[str, s
     if contents.OPT_STATE in stored.facts:
         count = sum(name.startswith(contents.OPT_STATE) for name in stored.entries)
         found["opt_state"] = f"{count} arrays, " + ("used" if opt_state is not None else "not asked for")
-    for what, name in (("step", contents.STEP), ("key", contents.KEY)):
+    for what, name in (("step", _step_name(stored)), ("key", contents.KEY)):
         if name in stored.entries:
             found[what] = str(stored.entries[name])
     return found
 
 
+def _step_name(stored: Stored) -> str:
+    """Return what the step is called in a file."""
+    if contents.VERSION in stored.facts:
+        return stored.facts.get(contents.STEP, contents.STEP)
+    return contents.TF1_STEP if stored.tf1 else ""
+
+
 def step_of(stored: Stored) -> int | None:
     """Return the step that a file has; None for none."""
-    entry = stored.entries.get(contents.STEP) if contents.VERSION in stored.facts else None
+    name = _step_name(stored)
+    entry = stored.entries.get(name)
     if entry is None:
         return None
     if entry.shape != () or entry.dtype.kind not in "iu":
+        if contents.VERSION not in stored.facts:
+            return None  # a variable of TF1 that is called so
         raise damaged(stored.path, f"its step is {entry}")
-    return int(stored.host(contents.STEP))
+    return int(stored.host(name))
 
 
 def key_of(stored: Stored) -> jax.Array | None:

@@ -20,6 +20,8 @@ from jaxscope.errors import CheckpointError
 #: What names of arrays that are no variables begin with.
 ALONG = "jaxscope:"
 STEP, KEY, OPT_STATE = ALONG + "step", ALONG + "key", ALONG + "opt_state"
+#: What TF1 calls the step; in a file of ours that does so, too, a fact of the name `STEP` says it.
+TF1_STEP = "global_step"
 #: Facts: the version of this layout; and what their names begin with.
 _LONGEST = 60_000  # bytes of a name: zips have no longer ones
 VERSION, FROZEN, IMPL = "jaxscope", "not trainable:", "key of:"

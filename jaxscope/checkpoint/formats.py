@@ -1,6 +1,8 @@
 """Formats: which one a path means, by its ending."""
 
+import contextlib
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +10,14 @@ import numpy as np
 
 from jaxscope.checkpoint import folders, indexed, npz, safetensors
 from jaxscope.checkpoint.opened_folder import Folder
-from jaxscope.checkpoint.stored import Stored
+from jaxscope.checkpoint.stored import Stored, damaged
+from jaxscope.checkpoint.tf1 import bundle_writing, finding, state
 from jaxscope.errors import CheckpointError
 
 #: The formats of single files, by ending. A format is a module with `holds` and `write`; `opened` opens it.
-FILES: dict[str, Any] = {".safetensors": safetensors, ".npz": npz}
+FILES: dict[str, Any] = {".safetensors": safetensors, ".npz": npz, ".ckpt": bundle_writing}
+TF1 = ".ckpt"
+_NUMBERED = re.compile(r"\.ckpt-[0-9]+")  # as TF1's savers add the step
 
 
 def ending(path: str) -> str:
@@ -31,6 +36,8 @@ def ending(path: str) -> str:
     if os.path.isdir(path):
         return ""
     found = os.path.splitext(path)[1]
+    if _NUMBERED.fullmatch(found):
+        return TF1
     if found and found not in FILES:
         raise CheckpointError(
             f"no format of variables has the ending {found!r}",
@@ -50,11 +57,18 @@ def opened(path: str, *, mapped: bool) -> Stored:
     """
     if path.endswith(indexed.ENDING):
         return indexed.Indexed(path, mapped=mapped)
+    if os.path.isdir(path):
+        with contextlib.suppress(CheckpointError):  # what is called `checkpoint` may be another library's
+            path = state.latest(path) or path
+    if not path.endswith((".safetensors", ".npz")) and (there := finding.opened(path, mapped=mapped)):
+        return there
     found = ending(path)
     if found == ".safetensors":
         return safetensors.Safetensors(path, mapped=mapped)
     if found == ".npz":
         return npz.Npz(path)
+    if found == TF1 and os.path.isfile(path):
+        raise damaged(path, "it does not end as a checkpoint of TF1 does")
     if not os.path.isdir(folders.found(os.path.abspath(path))):
         raise FileNotFoundError(f"there is no file or folder {path!r}")
     return Folder(path)
@@ -64,7 +78,8 @@ def unheld(path: str, dtypes: Mapping[str, np.dtype[Any]]) -> list[str]:
     """Return what a file of this ending cannot hold, one line for each name."""
     form = FILES.get(ending(path), npz)  # orbax has all types that NumPy's files have
     there = ending(path) or "a folder"
-    return [
+    nameless = ["'' is no name for a variable there"] if ending(path) == TF1 and "" in dtypes else []
+    return nameless + [
         f"{name} is {dtype.name}, which {there} has not"
         for name, dtype in dtypes.items()
         if not form.holds(dtype)

@@ -56,7 +56,8 @@ class Problems:
 
 def is_along(stored: Stored, name: str) -> bool:
     """Tell whether an array of a file is one that goes along with the variables."""
-    return contents.VERSION in stored.facts and name.startswith(contents.ALONG)
+    ours = contents.VERSION in stored.facts
+    return ours and (name.startswith(contents.ALONG) or name == stored.facts.get(contents.STEP))
 
 
 def read_of(stored: Stored, name: str, shown: str, dtype: Any, place: Place) -> Read:

@@ -10,18 +10,16 @@ Source:
 """
 
 import json
-import mmap
-import os
 import sys
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope.checkpoint.mapped import MappedFile
 from jaxscope.checkpoint.snapshot import Held
-from jaxscope.checkpoint.stored import ALIGNED, Entry, OnHost, aligned, bad_shape, damaged, is_text
+from jaxscope.checkpoint.stored import ALIGNED, Entry, OnHost, bad_shape, damaged, is_text
 from jaxscope.checkpoint.writing import write_array, written_anew
 
 #: The format's names of element types, with JAX's.
@@ -101,62 +99,28 @@ class Safetensors(OnHost):
     def __init__(self, path: str, *, mapped: bool) -> None:
         self.path = path
         self.mapped = mapped
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, self._file)
-        size = os.fstat(self._file).st_size
-        header = self._header(size)
+        self._file = MappedFile(path, mapped=mapped)
+        header = self._header(self._file.size)
         self._begin = 8 + len(header)
-        self.facts, self.entries, self._offsets = _parsed(path, header, size - self._begin)
-        # Length 0 means all of it, which must not be nothing.
-        self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
+        self.facts, self.entries, self._offsets = _parsed(path, header, self._file.size - self._begin)
 
     def _header(self, size: int) -> bytes:
-        first = os.read(self._file, 8)
-        length = int.from_bytes(first, "little")
-        if len(first) < 8 or length > size - 8:
+        length = int.from_bytes(self._file.view(0, min(8, size)).tobytes(), "little")
+        if size < 8 or length > size - 8:
             raise damaged(self.path, f"its header would end at {length + 8:,} of {size:,} bytes")
         if length > _LONGEST_HEADER:
             raise damaged(self.path, f"its header has {length:,} bytes, and may have {_LONGEST_HEADER:,}")
-        header = b""
-        while len(header) < length and (more := os.read(self._file, length - len(header))):
-            header += more
-        return header
+        return self._file.view(8, length).tobytes()
 
     def host(self, name: str) -> np.ndarray[Any, Any]:
         shape, dtype, _ = self.checked(name)
-        begin = self._begin + self._offsets[name]
-        if self.mapped and begin % ALIGNED == 0:
-            return self.view(name)
-        value = aligned(self.entries[name].nbytes)
-        data = value.data
-        while data:
-            # Where a thread waits for the disk, the others go on.
-            count = _read_into(self._file, data, begin)
-            if not count:
-                raise damaged(self.path, "it has become shorter since it was opened")
-            data, begin = data[count:], begin + count
-        return _little(value.view(dtype).reshape(shape))
+        raw = self._file.bytes(self._begin + self._offsets[name], self.entries[name].nbytes)
+        return _little(raw.view(dtype).reshape(shape))
 
     def view(self, name: str) -> np.ndarray[Any, Any]:
         shape, dtype, _ = self.entries[name]
-        nbytes = self.entries[name].nbytes
-        count = nbytes // dtype.itemsize
-        # Reading beyond the end of a mapped file would kill the process.
-        if os.fstat(self._file).st_size < self._begin + self._offsets[name] + nbytes:
-            raise damaged(self.path, "it has become shorter since it was opened")
-        if not count:
-            return np.empty(shape, dtype)
-        view = np.frombuffer(self._map, dtype, count, self._begin + self._offsets[name])
-        return _little(view.reshape(shape))
-
-
-def _read_into(file: int, data: memoryview, begin: int) -> int:
-    if hasattr(os, "preadv"):
-        return os.preadv(file, [data[: 2**30]], begin)
-    os.lseek(file, begin, os.SEEK_SET)
-    read = os.read(file, min(len(data), 2**24))
-    data[: len(read)] = read
-    return len(read)
+        raw = self._file.view(self._begin + self._offsets[name], self.entries[name].nbytes)
+        return _little(raw.view(dtype).reshape(shape))
 
 
 def _parsed(path: str, header: bytes, room: int) -> tuple[dict[str, str], dict[str, Entry], dict[str, int]]:

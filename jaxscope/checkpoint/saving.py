@@ -73,8 +73,9 @@ def save(
     mapped keeps it.
 
     Args:
-        path: By its ending: `.safetensors`, `.npz`, or none for a folder of orbax's, into which any number of
-            processes write together.
+        path: By its ending: `.safetensors`, `.npz`, `.ckpt` (or `.ckpt-7`) for a checkpoint of TF1's, whose
+            files' names begin so, or none for a folder of orbax's, into which any number of processes write
+            together.
         variables: Full name -> array, or mappings inside mappings.
         opt_state: Any pytree of arrays, such as an optax state. It is stored by the paths of its leaves.
         step: An integer.
@@ -90,7 +91,8 @@ def save(
     Raises:
         CheckpointError: The ending is of no format (code `unknown_format`), or something cannot be saved
             (code `unsupported`); one error tells all of it, and nothing is written.
-        ImportError: A folder needs orbax: `pip install 'jaxscope[checkpoint]'`.
+        ImportError: A folder needs orbax: `pip install 'jaxscope[checkpoint]'`; TF1's checkpoints need
+            google-crc32c: `pip install 'jaxscope[tf1]'`.
         OSError: The file cannot be written; the last one is as it was.
 
     Example:
@@ -115,6 +117,8 @@ def save(
     path = os.path.abspath(path)  # a thread writes where this one is now
     if ending and not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(f"there is no folder {os.path.dirname(path)!r} to save into")
+    if ending == formats.TF1:
+        formats.FILES[ending].ready(path)
     now = wait or (apart and not ending)
 
     def work() -> None:

@@ -63,10 +63,12 @@ class Stored(ABC):
         entries: Name in the file -> what it says about the array.
         facts: Strings by strings, beside the arrays; {} in files of others.
         most: How many bytes may come out of it where nobody says what shapes to expect.
+        tf1: Whether it is of TF1, which keeps what optimizers know beside the variables.
     """
 
     path: str
     most: float = math.inf
+    tf1 = False
     entries: Mapping[str, Entry]
     facts: Mapping[str, str]
 
@@ -106,6 +108,10 @@ class Stored(ABC):
     @abstractmethod
     def host(self, name: str) -> np.ndarray[Any, Any]:
         """Read an array as NumPy's."""
+
+    def numpy(self, name: str) -> np.ndarray[Any, Any]:
+        """Read an array as NumPy's, one of strings too if the format has them."""
+        return self.host(name)
 
     def checked(self, name: str) -> Entry:
         """Return what is said of an array that can be read.

@@ -1,0 +1,1 @@
+"""TF1's checkpoints, read and written without TensorFlow: bundles (V2), and the older single files (V1)."""

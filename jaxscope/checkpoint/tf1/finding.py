@@ -1,0 +1,54 @@
+"""Finding: whether a path means a checkpoint of TF1's, and of which version; a path is no file of its own."""
+
+import glob
+import os
+import re
+
+from jaxscope.checkpoint.stored import Stored
+from jaxscope.checkpoint.tf1.bundles import Bundle
+from jaxscope.checkpoint.tf1.index import ENDING
+from jaxscope.checkpoint.tf1.old import Old, is_table
+
+_FILE = re.compile(r"(.+)\.(?:index|meta|data-[0-9]{5}-of-[0-9]{5})", re.DOTALL)
+_SHARD = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})", re.DOTALL)
+
+
+def prefix_of(path: str) -> str:
+    """Return what the names of a checkpoint's files begin with, where one of the files was given.
+
+    Example:
+        >>> prefix_of("run/model.ckpt-7.data-00000-of-00001"), prefix_of("run/model.ckpt-7")
+        ('run/model.ckpt-7', 'run/model.ckpt-7')
+    """
+    found = _FILE.fullmatch(path)
+    return found[1] if found and os.path.isfile(found[1] + ENDING) else path
+
+
+def old_files(path: str) -> list[str]:
+    """Return the files of a checkpoint of version 1; none where it is no such."""
+    if os.path.isfile(path):
+        return [path] if is_table(path) else []
+    shards = sorted(glob.glob(f"{glob.escape(path)}-?????-of-?????"))
+    matches = [match for file in shards if (match := _SHARD.fullmatch(file))]
+    if not matches or len({match[2] for match in matches}) > 1 or len(matches) != int(matches[0][2]):
+        return []
+    return shards if all(map(is_table, shards)) else []
+
+
+def is_there(path: str) -> bool:
+    """Tell whether there is a checkpoint of TF1's, of either version."""
+    return os.path.isfile(prefix_of(path) + ENDING) or bool(old_files(path))
+
+
+def opened(path: str, *, mapped: bool) -> Stored | None:
+    """Open a checkpoint of TF1's; None where there is none.
+
+    Raises:
+        CheckpointError: It is not what its format says (code `damaged`).
+        ImportError: A package for checksums, or for compressed blocks, is not installed.
+    """
+    prefix = prefix_of(path)
+    if os.path.isfile(prefix + ENDING):
+        return Bundle(prefix, mapped=mapped)
+    files = old_files(path)
+    return Old(path, files) if files else None
