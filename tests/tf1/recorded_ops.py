@@ -122,13 +122,17 @@ class Call:
     def __init__(self, case: dict[str, Any]) -> None:
         self.case = case
         self.floats: list[np.ndarray] = []
-        self._decode([case["args"], case["kwargs"]], [])
+        self._arguments([])
 
     def run(self, floats: list[Any]) -> Any:
         """Call the function, with arrays for the float tensors."""
         left = [tf.convert_to_tensor(array) for array in floats]
-        args, kwargs = self._decode([self.case["args"], self.case["kwargs"]], left)
+        args, kwargs = self._arguments(left)
         return self._function()(*args, **kwargs)
+
+    def _arguments(self, left: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        args = self._decode(self.case["args"], left)
+        return args, {name: self._decode(one, left) for name, one in self.case["kwargs"].items()}
 
     def _function(self) -> Callable[..., Any]:
         kind, _, name = self.case["fn"].partition(":")
@@ -189,8 +193,8 @@ class Call:
                 return FUNCTIONS[value["fn"]]
             case "dict":
                 return {name: self._decode(one, left) for name, one in value["dict"].items()}
-            case _:
-                return {name: self._decode(one, left) for name, one in value.items()}
+            case other:
+                raise AssertionError(other)
 
 
 def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:

@@ -7,9 +7,8 @@
 
 import functools
 import inspect
-import operator
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -176,7 +175,9 @@ def static_int(value: Any, argument: str) -> int:
 
 
 def static_shape(value: Any, argument: str = "shape") -> tuple[int, ...]:
-    """Return the sizes of a shape, by the rules of `static_value`; -1 stays."""
+    """Return the sizes of a shape, a vector, by the rules of `static_value`; -1 stays."""
+    if not isinstance(value, list | tuple) and static_value(value, argument).ndim != 1:
+        raise TensorValueError(f"{argument} must be a vector of sizes, not {value!r}", fix="put it in a list")
     return static_ints(value, argument)
 
 
@@ -214,29 +215,20 @@ def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            for old in new_of.keys() & kwargs.keys():
-                given, new = kwargs.pop(old), new_of[old]
+            olds = {old: kwargs.pop(old) for old in new_of.keys() & kwargs.keys()}
+            for old, given in olds.items():
                 if given is None:
                     continue
-                bound = signature.bind_partial(*args, **kwargs).arguments
-                if bound.get(new) is not None:
+                new, bound = new_of[old], signature.bind_partial(*args, **kwargs)
+                if bound.arguments.get(new) is not None:
                     raise TensorValueError(
                         f"both {new} and {old}, its older name, were given to {function.__name__}"
                     )
-                if list(signature.parameters).index(new) < len(args):
-                    args = tuple(given if name == new else arg for name, arg in zip(bound, args, strict=False))
-                else:
-                    kwargs[new] = given
+                bound.arguments[new] = given
+                args, kwargs = bound.args, bound.kwargs
             return function(*args, **kwargs)
 
         return call
 
     return decorate
 
-
-def whole(value: Any, argument: str) -> int:
-    """Return a plain whole number of Python's or NumPy's; `TypeError` for anything else."""
-    try:
-        return operator.index(cast("Any", value))
-    except TypeError:
-        raise TensorTypeError(f"{argument} must be a whole number, not {value!r}") from None

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope.tf1.base.converting import convert_many, convert_to_tensor
-from jaxscope.tf1.base.errors import TensorValueError
+from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor
@@ -63,10 +63,11 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
         TensorTypeError: If dtypes differ (`dtypes_disagree`).
     """
     where = static_int(axis, "axis")
-    parts = [convert_to_tensor(values)] if isinstance(values, Tensor) else convert_many(_listed(values))
-    if isinstance(values, Tensor):  # its rows, which are as many as its first axis says
-        rows = parts[0]
-        return compute("Pack", lambda x: jnp.moveaxis(x, 0, where), rows, name=name)
+    if not isinstance(values, list | tuple):
+        if where == 0:
+            return convert_to_tensor(values)
+        raise TensorTypeError("stack needs a list of tensors, to put them along any axis but the first")
+    parts = convert_many(values)
     if not parts:
         raise TensorValueError("there is nothing to stack")
     return compute(
