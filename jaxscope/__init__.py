@@ -17,7 +17,17 @@ from jaxscope._core.variables.specs import VariableSpec, VariableSpecs
 from jaxscope._core.variables.tree import Variables
 
 if TYPE_CHECKING:
-    from jaxscope import checkpoint, getters, initializers, layers, optim, regularizers, sharding, testing, tf1
+    from jaxscope import (
+        checkpoint,
+        getters,
+        initializers,
+        layers,
+        optim,
+        regularizers,
+        sharding,
+        testing,
+        tf1,
+    )
     from jaxscope._core.blocks.ensemble import ensemble
     from jaxscope._core.blocks.jit import jit
     from jaxscope._core.blocks.lift import lift

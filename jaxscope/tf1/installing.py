@@ -50,9 +50,13 @@ class Installed:
         """Take the name `tensorflow` away; what has imported it keeps what it has."""
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
-            for name in [name for name in sys.modules if name == "tensorflow" or name.startswith("tensorflow.")]:
+            for name in [
+                name for name in sys.modules if name == "tensorflow" or name.startswith("tensorflow.")
+            ]:
                 del sys.modules[name]
-            vars(sys.modules["jaxscope.tf1"]).pop("python", None)  # put there by the import of an inner module
+            vars(sys.modules["jaxscope.tf1"]).pop(
+                "python", None
+            )  # put there by the import of an inner module
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +66,7 @@ class Installed:
 
 
 def as_tensorflow() -> Installed:
-    """Let `import tensorflow as tf`, and of its submodules, give `jaxscope.tf1`, so that published source runs as it is.
+    """Let `import tensorflow as tf`, and its submodules, give `jaxscope.tf1`: published source runs as it is.
 
     Returns:
         What undoes it, by `undo()` or at the end of a `with` block.

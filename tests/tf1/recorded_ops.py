@@ -74,18 +74,22 @@ NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex12
 def cases() -> list[dict[str, Any]]:
     """Return all cases."""
     return [
-        json.loads(line) for file in sorted(CASES.glob("*.gz")) for line in gzip.open(file, "rt", encoding="utf-8")
+        json.loads(line)
+        for file in sorted(CASES.glob("*.gz"))
+        for line in gzip.open(file, "rt", encoding="utf-8")
     ]
 
 
 def name_of(case: dict[str, Any]) -> str:
-    """Return by what a case is on the list of what is not there yet: its function, or its id if it is a passage."""
+    """Return what a case is called on the list of what is missing: its function, or its id if it is a passage."""
     return case["id"] if case["fn"].startswith("snippet") else case["fn"]
 
 
 def uses_64_bits(case: dict[str, Any]) -> bool:
     """Tell whether a case has types of 64 bits."""
-    return any(f"{kind}64" in json.dumps(case) for kind in ("int", "float")) or "complex128" in json.dumps(case)
+    return any(f"{kind}64" in json.dumps(case) for kind in ("int", "float")) or "complex128" in json.dumps(
+        case
+    )
 
 
 def is_there(name: str) -> bool:
@@ -143,9 +147,8 @@ class Call:
         if kind == "method":
             return lambda self, *args, **kwargs: getattr(self, name)(*args, **kwargs)
         if kind == "op":
-            return {
-                "bool": bool, "len": len, "iter": lambda x: list(iter(x)), "and": operator.and_, "or": operator.or_,
-            }.get(name) or getattr(operator, name)  # fmt: skip
+            builtin = {"bool": bool, "len": len, "iter": lambda x: list(iter(x))}
+            return builtin.get(name) or getattr(operator, {"and": "and_", "or": "or_"}.get(name, name))
         return attribute(kind)
 
     def _decode(self, value: Any, left: list[Any]) -> Any:
@@ -204,7 +207,9 @@ def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:
 
     def loss(given: list[Any]) -> Any:
         out = call.run(given)
-        tensors = [tf.convert_to_tensor(one) for one in jax.tree.leaves(out, is_leaf=_is_whole) if _is_whole(one)]
+        tensors = [
+            tf.convert_to_tensor(one) for one in jax.tree.leaves(out, is_leaf=_is_whole) if _is_whole(one)
+        ]
         real = [tensor for tensor in tensors if tensor.dtype.is_floating]
         wide = jnp.float64 if any(tensor.dtype == "float64" for tensor in real) else jnp.float32
         total = sum((jnp.sin(jnp.asarray(one).astype(wide)).sum() for one in real), jnp.zeros((), wide))
@@ -277,7 +282,7 @@ def check(found: Any, wanted: Any, *, narrow: bool) -> None:
 
 
 def close(found: np.ndarray, wanted: dict[str, Any]) -> None:
-    """Compare numbers: whole ones exactly, floats within their dtype's tolerance; random ones with their bounds."""
+    """Compare numbers: whole ones exactly, floats within tolerances, random ones with their bounds."""
     key = "t" if "t" in wanted else "np"
     if "v" not in wanted or "rule" in wanted:
         if "v" in wanted:
@@ -288,7 +293,9 @@ def close(found: np.ndarray, wanted: dict[str, Any]) -> None:
         if "hi" in wanted:
             assert np.all(found <= wanted["hi"])
         if "sorted" in wanted:
-            np.testing.assert_allclose(np.sort(found.reshape(-1)), np.sort(np.asarray(wanted["sorted"]).reshape(-1)))
+            np.testing.assert_allclose(
+                np.sort(found.reshape(-1)), np.sort(np.asarray(wanted["sorted"]).reshape(-1))
+            )
         return
     expected = numbers(wanted, key)
     assert found.shape == expected.shape

@@ -1,4 +1,4 @@
-"""Each recorded call of TensorFlow 1's operations, on `jaxscope.tf1`: values, dtypes, shapes, gradients, errors."""
+"""Each recorded call of TF1's operations, on `jaxscope.tf1`: values, dtypes, shapes, gradients, errors."""
 
 from pathlib import Path
 

@@ -10,7 +10,7 @@ _RUN = "call net.apply(variables, ...): js.transform(tf.function(model)) makes t
 _DATA = "any iterable of arrays: data is loaded outside of the model"
 _SAVE = "js.checkpoint.save(path, variables) and js.checkpoint.load(path)"
 _LOOP = "a Python loop around a jitted step"
-_GRAD = "jax.grad(lambda variables: net.apply(variables, ...)): derivatives are of functions, outside of the model"
+_GRAD = "jax.grad(lambda variables: net.apply(variables, ...)): what is differentiated is a function"
 _EXPORT = "jax.export.export(jax.jit(...))"
 _CLUSTER = "jax.distributed.initialize() and jax.sharding.Mesh; js.sharding splits variables by name"
 

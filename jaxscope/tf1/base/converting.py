@@ -1,4 +1,4 @@
-"""From values to tensors, by TensorFlow's strict rules: numbers fit in, arrays of NumPy are cast, tensors must agree."""
+"""From values to tensors, by TensorFlow's rules: numbers must fit, NumPy's are cast, tensors must agree."""
 
 from typing import Any, cast
 
@@ -109,7 +109,7 @@ def _packed(items: list[Any], wanted: DType | None, name: str | None) -> Tensor:
 
 
 def convert_many(values: Any, dtype: Any = None) -> list[Tensor]:
-    """Return values as tensors of one dtype, which is that of the first tensor among them, else of the first value.
+    """Return values as tensors of one dtype: that of the first tensor among them, else of the first value.
 
     Args:
         values: A list of what can be tensors.
@@ -137,7 +137,7 @@ def _dtype_of(value: Any) -> DType | None:
     return None
 
 
-def _agreeing(value: Any, wanted: DType | None, first: str = "the first") -> Tensor:
+def _agreeing(value: Any, wanted: DType | None) -> Tensor:
     """Return a value as a tensor of the dtype of another one; `TypeError` if that cannot be."""
     found = _dtype_of(value)
     if wanted is not None and found is not None and found is not wanted:
@@ -152,7 +152,7 @@ def _agreeing(value: Any, wanted: DType | None, first: str = "the first") -> Ten
 def same_dtype(*values: Any, dtype: Any = None) -> list[Tensor]:
     """Return the arguments of an operation as tensors of one dtype, which the first of them decides.
 
-    This is how TensorFlow reads arguments from left to right: `tf.multiply(2, x)` of a float x is an error, `2 * x` none.
+    So TensorFlow reads arguments, from left to right: `tf.multiply(2, x)` of a float x is an error.
 
     Args:
         *values: What can be tensors.
@@ -203,20 +203,22 @@ def _check_range(array: np.ndarray[Any, Any], target: DType) -> None:
 
 
 def _python(value: Any, wanted: DType | None) -> np.ndarray[Any, Any]:
-    """Return numbers of Python's, or lists of such, as an array of a dtype into which they fit without loss."""
+    """Return numbers of Python's, or lists of such, as an array of a dtype into which they fit."""
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):
-        raise TensorValueError(f"{_short(value)} cannot be a tensor: its lists have different lengths") from None
-    except TensorTypeError:
-        raise
+        raise TensorValueError(
+            f"{_short(value)} cannot be a tensor: its lists have different lengths"
+        ) from None
     if array.dtype.kind in "OSU":
         if array.dtype.kind == "O" and all(isinstance(one, int) for one in array.flat):
             raise TensorValueError(f"{_short(value)} does not fit into any dtype")
         if not all(isinstance(one, str | bytes) for one in array.flat):
             kinds = sorted({type(one).__name__ for one in array.flat})
             raise TensorTypeError(
-                f"a value of type {', '.join(kinds)} cannot be a tensor", code="not_a_tensor", value=_short(value)
+                f"a value of type {', '.join(kinds)} cannot be a tensor",
+                code="not_a_tensor",
+                value=_short(value),
             )
         return _strings(array, wanted)
     if wanted is None:

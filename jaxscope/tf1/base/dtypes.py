@@ -1,7 +1,7 @@
 """`tf.float32` and its like: dtypes that are equal to NumPy's and JAX's, and to their names."""
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +12,31 @@ from jaxscope.tf1.base.exporting import export, export_constant
 
 __all__ = ["DType", "as_dtype", "canonical"]
 
-_NAMES = (
-    "float16 float32 float64 bfloat16 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 complex64 complex128"
-).split()
+_NAMES = [
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+]
 
 
 @export("DType", "dtypes.DType")
 class DType:
     """A dtype of TensorFlow's, also where NumPy or JAX take one.
 
-    Without 64-bit types, `int64`, `uint64`, `float64` and `complex128` stand for the types of 32 bits (64 for the
-    complex one) in all that is computed, as they do in JAX.
+    Without 64-bit types, `int64`, `uint64`, `float64` and `complex128` stand for the types of half the size in
+    all that is computed, as they do in JAX.
 
     Attributes:
         name: Its name: `"float32"`.
@@ -38,12 +52,11 @@ class DType:
     name: str
     dtype: np.dtype[Any]
 
-    def __new__(cls, name: str, dtype: Any) -> "DType":
+    def __new__(cls, name: str, dtype: Any) -> Self:
         """Return the one object of that name."""
         if name not in cls.known:
-            self = super().__new__(cls)
-            self.name, self.dtype = name, np.dtype(dtype)
-            cls.known[name] = self
+            cls.known[name] = object.__new__(cls)
+            cls.known[name].name, cls.known[name].dtype = name, np.dtype(dtype)
         return cls.known[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -192,9 +205,7 @@ def as_dtype(type_value: Any) -> DType:
     if type_value is int:
         return DType.known["int32"]
     try:
-        if type_value is None:
-            raise TypeError
-        return _of(type_value)
+        return _of("None" if type_value is None else type_value)  # which NumPy takes for float64
     except (TypeError, KeyError):
         raise TensorTypeError(f"{type_value!r} is no dtype of TensorFlow 1's") from None
 

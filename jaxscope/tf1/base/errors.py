@@ -111,3 +111,4 @@ class MissingNameError(OpError, AttributeError):
 
 for _error in (InvalidArgumentError, NotFoundError, OpError, OutOfRangeError, UnimplementedError):
     export_constant(_error, f"errors.{_error.__name__}")
+export_constant(OpError, "OpError")

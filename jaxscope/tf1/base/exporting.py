@@ -30,12 +30,12 @@ def export_constant(thing: T, *names: str) -> T:
 
 
 def export(*names: str) -> Callable[[T], T]:
-    """Return a decorator that puts a function or class under names of TensorFlow's, without the leading `tf.`."""
+    """Return a decorator that puts a function or class under names: `"nn.relu"` for `tf.nn.relu`."""
     return lambda thing: export_constant(thing, *names)
 
 
 def export_later(space: str, get: Callable[[str], Any]) -> None:
-    """Let `get(name)` answer for the names of a namespace that nobody exports; it raises `AttributeError` itself."""
+    """Let `get(name)` answer for the names of a namespace that nobody exports, or raise `AttributeError`."""
     LATER[space] = get
 
 

@@ -1,4 +1,4 @@
-"""`tf` and `tf.nn` and `tf.contrib.layers`: modules made of what is exported, with an answer for every other name."""
+"""`tf` and `tf.nn` and `tf.contrib.layers`: made of what is exported, with an answer for all else."""
 
 import functools
 import importlib
@@ -51,7 +51,7 @@ class Face(ModuleType):
 
     def __init__(self, space: str) -> None:
         super().__init__(f"{_ROOT}.{space}", f"TensorFlow 1's `tf.{space}`.")
-        self.__path__: list[str] = []
+        self.__path__ = []
         self._space = space
 
     def __getattr__(self, name: str) -> Any:
@@ -81,7 +81,7 @@ def look_up(space: str, name: str) -> Any:
     """Return what `tf.SPACE.NAME` is.
 
     Raises:
-        MissingNameError: If there is none: one that TensorFlow 1 has, or one that it has not (`missing_name`).
+        MissingNameError: If there is none, in TensorFlow 1 too or not (`missing_name`, `unknown_name`).
     """
     if name.startswith("__"):
         raise AttributeError(f"module 'tf.{space}' has no attribute {name!r}")
@@ -100,10 +100,10 @@ def look_up(space: str, name: str) -> Any:
         return absent
     here = near(name, names_here(space))
     if name in tf1_names().get(space, ()):
-        elsewhere = ", ".join(f"tf.{other}.{name}" for other in EXPORTED if other and name in EXPORTED[other])
+        elsewhere = ", ".join(f"tf.{one}.{name}" for one in EXPORTED if one and name in EXPORTED[one])
         raise MissingNameError(
             f"TensorFlow 1 has tf.{full}, jaxscope.tf1 has not",
-            fix="write that part with jax.numpy: tensors are taken by it as they are, and js.tf1.convert_to_tensor leads back",
+            fix="write that part with jax.numpy, which takes tensors; tf.convert_to_tensor leads back",
             here=elsewhere or here,
             page="docs/tf1.md",
         )

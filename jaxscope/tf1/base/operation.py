@@ -1,8 +1,8 @@
-"""How an operation is written: convert the arguments, then `compute` on arrays; numbers for shapes by `static_*`.
+"""How an operation is written: convert arguments, `compute` on arrays; numbers for shapes by `static_*`.
 
-    @export("square", "math.square")
-    def square(x, name=None):
-        return compute("Square", jnp.square, convert_to_tensor(x), fold=np.square, name=name)
+@export("square", "math.square")
+def square(x, name=None):
+    return compute("Square", jnp.square, convert_to_tensor(x), fold=np.square, name=name)
 """
 
 import functools
@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxscope.errors import JaxscopeError
 from jaxscope.tf1.base.converting import convert_to_tensor
@@ -53,7 +54,7 @@ def compute(
         fold: The same in NumPy, if it is right to the bit for whole numbers and keeps their dtype. It is used
             where all tensors hold a few whole numbers or truth values of NumPy's, so that shapes are computed
             with while tracing, and nothing of it is in the program.
-        known: Whether the result is known while tracing if all tensors are; False for what draws or has effects.
+        known: Whether the result is known while tracing if all tensors are; False for what draws or acts.
         name: The name that the user gave.
 
     Raises:
@@ -79,7 +80,7 @@ def compute(
         kind_of_error = TensorValueError if same and "shape" in str(error) else TensorTypeError
         raise kind_of_error(f"{kind}: {error}", **_facts(tensors)) from error
     leaves, structure = jax.tree.flatten(result)
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)  # what is no tracer is known by itself
+    traced = any(isinstance(leaf, Tracer) for leaf in leaves)  # what is no tracer is known by itself
     if not traced or not known or not all(map(_may_be_known, tensors)):
         return jax.tree.unflatten(structure, [wrap(leaf, kind, name) for leaf in leaves])
     again = _Again(function, tensors)
@@ -97,7 +98,7 @@ def _folds(held: Any) -> bool:
 
 
 def _may_be_known(tensor: Tensor) -> bool:
-    return tensor._compute is not None or not isinstance(tensor._held, jax.core.Tracer)
+    return tensor._compute is not None or not isinstance(tensor._held, Tracer)
 
 
 def _facts(tensors: Sequence[Tensor]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ class _Again:
             return None
         with jax.ensure_compile_time_eval():
             leaves = jax.tree.leaves(self._function(*map(jnp.asarray, values)))
-            if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            if any(isinstance(leaf, Tracer) for leaf in leaves):
                 return None  # the function closes over what is traced
             return [np.asarray(leaf) for leaf in leaves]
 
@@ -157,7 +158,7 @@ def static_value(value: Any, argument: str) -> np.ndarray[Any, Any]:
 
 
 def static_ints(value: Any, argument: str) -> tuple[int, ...]:
-    """Return the whole numbers of an argument, one-dimensional or one number, by the rules of `static_value`."""
+    """Return the whole numbers of an argument, in a row, by the rules of `static_value`."""
     known = static_value(value, argument)
     if known.size and known.dtype.kind not in "iu":
         raise TensorTypeError(f"{argument} must be whole numbers, not {as_dtype(known.dtype).name}")
@@ -231,4 +232,3 @@ def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., An
         return call
 
     return decorate
-

@@ -179,7 +179,7 @@ class TensorShape:
     Tensors here have shapes that are known in full, as all shapes are in a traced program.
 
     Args:
-        dims: Numbers, Nones or dimensions; one number; another shape; None for a shape of which nothing is known.
+        dims: Numbers, Nones or dimensions; one number; a shape; None for one of which nothing is known.
 
     Raises:
         TensorValueError: If a size is negative (`tensor_value`).
@@ -236,7 +236,7 @@ class TensorShape:
             return None
         total = 1
         for size in self._sure("the size"):
-            total *= size.value
+            total *= int(size)
         return total
 
     def is_fully_defined(self) -> bool:

@@ -1,8 +1,8 @@
 """`tf.Tensor`: an array with TensorFlow's manners, and with its numbers where these are known while tracing.
 
-A tensor holds one array. If that is a NumPy array, or a JAX array that is no tracer, its numbers are *known*. A tensor
-that was computed of known ones alone remembers how (`operation.compute`), and is known too: asked for its numbers,
-it computes them at once, outside of the program that is traced.
+A tensor holds one array. If that is a NumPy array, or a JAX array that is no tracer, its numbers are *known*.
+A tensor that was computed of known ones alone remembers how (`operation.compute`), and is known too: asked for
+its numbers, it computes them at once, outside of the program that is traced.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxscope.tf1.base.dtypes import DType, as_dtype
 from jaxscope.tf1.base.errors import (
     GraphLifeError,
     TensorArrayConversionError,
     TensorTypeError,
-    TensorValueError,
 )
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.shapes import TensorShape
@@ -55,8 +55,8 @@ class Operation:
 class Tensor:
     """An array with TensorFlow's manners: a static shape, strict dtypes, operators; immutable.
 
-    It is made by operations, never by its class. It is a pytree of one leaf, the array, and so goes through `jax.jit`,
-    `jax.grad` and the rest; `jax.numpy` takes it as it is. Comparing by `==` is identity, as in TensorFlow 1.
+    It is made by operations, never by its class. It is a pytree of one leaf, the array, and so goes through
+    `jax.jit`, `jax.grad` and the rest; `jax.numpy` takes it as it is. `==` is identity, as in TF1.
 
     Attributes:
         device: Always `""`: JAX places programs as wholes.
@@ -123,7 +123,7 @@ class Tensor:
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise TensorArrayConversionError(
             "a Tensor was given to NumPy, which needs its values",
-            fix="tf.* instead of np.*; or, for numbers known while tracing, tf.contrib.util.constant_value(x)",
+            fix="tf.* instead of np.*; tf.contrib.util.constant_value(x) has numbers known while tracing",
             tensor=repr(self),
         )
 
@@ -135,10 +135,14 @@ class Tensor:
         )
 
     def __len__(self) -> NoReturn:
-        raise TensorTypeError("a Tensor has no len()", code="tensor_len", fix="x.shape[0].value, or tf.shape(x)[0]")
+        raise TensorTypeError(
+            "a Tensor has no len()", code="tensor_len", fix="x.shape[0].value, or tf.shape(x)[0]"
+        )
 
     def __iter__(self) -> Iterator[Any]:
-        raise TensorTypeError("a Tensor was iterated over", code="tensor_iter", fix="tf.unstack(x), or tf.map_fn")
+        raise TensorTypeError(
+            "a Tensor was iterated over", code="tensor_iter", fix="tf.unstack(x), or tf.map_fn"
+        )
 
     def __int__(self) -> NoReturn:
         self._no_number("int")
@@ -153,7 +157,9 @@ class Tensor:
         return int(value)
 
     def _no_number(self, what: str) -> NoReturn:
-        raise TensorTypeError(f"a Tensor was used as a Python {what}", fix="tf.cast(x, dtype)", tensor=repr(self))
+        raise TensorTypeError(
+            f"a Tensor was used as a Python {what}", fix="tf.cast(x, dtype)", tensor=repr(self)
+        )
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -204,7 +210,7 @@ def known_value(tensor: Tensor) -> np.ndarray[Any, Any] | None:
         value = tensor._compute()
         object.__setattr__(tensor, "_compute", None if value is None else lambda: value)
         return value
-    if isinstance(tensor._held, jax.Array) and not isinstance(tensor._held, jax.core.Tracer):
+    if isinstance(tensor._held, jax.Array) and not isinstance(tensor._held, Tracer):
         return np.asarray(tensor._held)
     return None
 
@@ -233,5 +239,3 @@ jax.tree_util.register_pytree_node(Tensor, lambda tensor: ((tensor._held,), None
 def operator(name: str, function: Callable[..., Any]) -> None:
     """Let `function` be an operator of tensors: `operator("__add__", add)`."""
     setattr(Tensor, name, function)
-
-

@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -75,7 +75,7 @@ _FED: contextvars.ContextVar[_Fed | None] = contextvars.ContextVar("placeholders
 
 @export("placeholders")
 @contextlib.contextmanager
-def placeholders(*values: Any, **named: Any) -> Iterator[None]:
+def placeholders(*values: Any, **named: Any) -> Generator[None]:
     """Give the calls of `tf.placeholder` in a block their values.
 
     Args:
@@ -157,7 +157,7 @@ def _checked(value: Any, dtype: Any, shape: Any, name: str | None) -> Tensor:
 
 
 @export("placeholder_with_default")
-def placeholder_with_default(input: Any, shape: Any = None, name: str | None = None) -> Tensor:  # noqa: A002 - TF1's
+def placeholder_with_default(input: Any, shape: Any = None, name: str | None = None) -> Tensor:
     """Return the value that `tf1.placeholders` has under this name, else the default.
 
     Args:

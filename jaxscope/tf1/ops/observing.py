@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from jaxscope.tf1.base.converting import convert_to_tensor
@@ -19,7 +19,9 @@ def warn_once(name: str, way: str) -> None:
     """Say once in a process that a name does nothing here, and what to use instead."""
     if name not in _warned:
         _warned.add(name)
-        warnings.warn(f"tf.{name} does nothing in jaxscope.tf1 ({users_line()}); {way}", UserWarning, stacklevel=4)
+        warnings.warn(
+            f"tf.{name} does nothing in jaxscope.tf1 ({users_line()}); {way}", UserWarning, stacklevel=4
+        )
 
 
 def _observer(name: str, way: str) -> Any:
@@ -39,16 +41,31 @@ export_later("summary", _summary)
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40, "FATAL": 50}
 for _level, _number in _LEVELS.items():
     export_constant(_number, f"logging.{_level}")
-for _name in (
-    "debug error fatal info log log_every_n log_first_n log_if vlog warn warning set_verbosity get_verbosity"
-    " flush TaskLevelStatusMessage"
-).split():
-    export_constant(_observer(f"logging.{_name}", "Python's logging speaks while a model is traced"), f"logging.{_name}")
+for _name in [
+    "debug",
+    "error",
+    "fatal",
+    "info",
+    "log",
+    "log_every_n",
+    "log_first_n",
+    "log_if",
+    "vlog",
+    "warn",
+    "warning",
+    "set_verbosity",
+    "get_verbosity",
+    "flush",
+    "TaskLevelStatusMessage",
+]:
+    export_constant(
+        _observer(f"logging.{_name}", "Python's logging speaks while a model is traced"), f"logging.{_name}"
+    )
 
 
 @export("device")
 @contextlib.contextmanager
-def device(device_name_or_function: Any = None) -> Iterator[None]:
+def device(device_name_or_function: Any = None) -> Generator[None]:
     """Accept a device, and let JAX place the program.
 
     Args:
@@ -61,7 +78,7 @@ def device(device_name_or_function: Any = None) -> Iterator[None]:
 
 @export("colocate_with")
 @contextlib.contextmanager
-def colocate_with(op: Any = None, ignore_existing: bool = False) -> Iterator[None]:
+def colocate_with(op: Any = None, ignore_existing: bool = False) -> Generator[None]:
     """Accept a place, and let JAX place the program.
 
     Args:
@@ -72,8 +89,13 @@ def colocate_with(op: Any = None, ignore_existing: bool = False) -> Iterator[Non
 
 
 @export("Print")
-def Print(  # noqa: N802 - TF1's name
-    input_: Any, data: Any = None, message: Any = None, first_n: Any = None, summarize: Any = None, name: Any = None
+def Print(
+    input_: Any,
+    data: Any = None,
+    message: Any = None,
+    first_n: Any = None,
+    summarize: Any = None,
+    name: Any = None,
 ) -> Tensor:
     """Return `input_`, and print nothing.
 

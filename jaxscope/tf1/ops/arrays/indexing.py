@@ -103,7 +103,7 @@ def _number(part: Any) -> Any:
 
 def _refuse(part: Any) -> NoReturn:
     raise TensorTypeError(
-        f"{part!r} is no index: those are whole numbers, slices, `...`, None and scalar tensors of whole numbers",
+        f"{part!r} is no index: whole numbers, their scalar tensors, slices, `...` and None are",
         code="index",
         fix="tf.gather(x, indices)",
     )

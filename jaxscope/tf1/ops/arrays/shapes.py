@@ -15,7 +15,7 @@ __all__ = ["reshape", "shape"]
 
 
 @export("shape")
-def shape(input: Any, name: str | None = None, out_type: Any = "int32") -> Tensor:  # noqa: A002 - TF1's name
+def shape(input: Any, name: str | None = None, out_type: Any = "int32") -> Tensor:
     """Return the shape of a tensor as a tensor, whose numbers are known while tracing.
 
     Args:
