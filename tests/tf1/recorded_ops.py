@@ -81,7 +81,7 @@ def cases() -> list[dict[str, Any]]:
 
 
 def name_of(case: dict[str, Any]) -> str:
-    """Return what a case is called on the list of what is missing: its function, or its id if it is a passage."""
+    """Return what a case is called on the list of the missing: its function; its id if it is a passage."""
     return case["id"] if case["fn"].startswith("snippet") else case["fn"]
 
 

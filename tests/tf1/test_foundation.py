@@ -165,7 +165,7 @@ def test_border():
 
 
 def test_placeholders():
-    """Placeholders get their values by name or in order; dtype and shape are checked, and no value is left."""
+    """Placeholders get their values by name or in order; dtype and shape are checked."""
     with tf.placeholders(np.ones((2, 3)), y=[1, 2]):
         x, y = tf.placeholder(tf.float32, [None, 3]), tf.placeholder(tf.int32, name="y")
     assert x.dtype is tf.float32

@@ -75,7 +75,7 @@ def _convert(value: Any, wanted: DType | None, name: str | None = None) -> Tenso
             raise TensorValueError(f"{value!r} is not known in full, and cannot be a tensor")
         return _convert(np.asarray(sizes, np.int32), wanted, name)
     if isinstance(value, list | tuple):
-        items = cast("list[Any]", list(value))
+        items: list[Any] = list(value)
         if any(map(_has_tensor, items)):
             return _packed(items, wanted, name)
     elif hasattr(type(value), "__jax_array__"):
@@ -188,8 +188,8 @@ def _numpy(value: Any, wanted: DType | None) -> np.ndarray[Any, Any]:
 def _strings(array: np.ndarray[Any, Any], wanted: DType | None) -> np.ndarray[Any, Any]:
     if not all(isinstance(one, str | bytes) for one in array.flat):
         raise TensorTypeError("an array of objects cannot be a tensor, unless they are strings")
-    if wanted not in {None, as_dtype("string")}:
-        raise TensorTypeError(f"strings were given where {cast('DType', wanted).name} is needed")
+    if wanted is not None and wanted.name != "string":
+        raise TensorTypeError(f"strings were given where {wanted.name} is needed")
     return array.astype(object)
 
 

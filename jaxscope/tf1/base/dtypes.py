@@ -1,7 +1,7 @@
 """`tf.float32` and its like: dtypes that are equal to NumPy's and JAX's, and to their names."""
 
 import functools
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ _NAMES = [
 class DType:
     """A dtype of TensorFlow's, also where NumPy or JAX take one.
 
-    Without 64-bit types, `int64`, `uint64`, `float64` and `complex128` stand for the types of half the size in
+    Without 64-bit types, `int64`, `uint64`, `float64`, `complex128` stand for the types of half the size in
     all that is computed, as they do in JAX.
 
     Attributes:
@@ -52,7 +52,7 @@ class DType:
     name: str
     dtype: np.dtype[Any]
 
-    def __new__(cls, name: str, dtype: Any) -> Self:
+    def __new__(cls, name: str, dtype: Any) -> "DType":  # noqa: PYI034
         """Return the one object of that name."""
         if name not in cls.known:
             cls.known[name] = object.__new__(cls)
@@ -131,7 +131,7 @@ class DType:
         if self.is_bool:
             return which == "max"
         if self.is_floating:
-            return getattr(jnp.finfo(self.dtype), which)
+            return getattr(cast("Any", jnp.finfo)(self.dtype), which)
         if self.is_integer:
             return self.dtype.type(getattr(np.iinfo(self.dtype), which))
         raise TensorTypeError(f"{self.name} has no {which}: there is no order of its values")

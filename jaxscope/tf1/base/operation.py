@@ -23,6 +23,7 @@ from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 
 __all__ = [
     "compute",
+    "compute_tree",
     "renamed",
     "static_axes",
     "static_int",
@@ -43,13 +44,12 @@ def compute(
     fold: Callable[..., Any] | None = None,
     known: bool = True,
     name: str | None = None,
-) -> Any:
-    """Return what a function of arrays computes of tensors, as tensors.
+) -> Tensor:
+    """Return what a function of arrays computes of tensors, as a tensor.
 
     Args:
         kind: TensorFlow's kind of operation, for errors and names: `"MatMul"`.
-        function: A function of as many arrays, of any of which NumPy's may stand for JAX's. It may return a
-            tree of arrays.
+        function: A function of as many arrays, of any of which NumPy's may stand for JAX's.
         *tensors: What it is applied to.
         fold: The same in NumPy, if it is right to the bit for whole numbers and keeps their dtype. It is used
             where all tensors hold a few whole numbers or truth values of NumPy's, so that shapes are computed
@@ -62,6 +62,19 @@ def compute(
         TensorTypeError: If it raises `TypeError` (`tensor_type`).
         UnimplementedError: If it raises `NotImplementedError` (`unimplemented`).
     """
+    result: Tensor = compute_tree(kind, function, *tensors, fold=fold, known=known, name=name)
+    return result
+
+
+def compute_tree(
+    kind: str,
+    function: Callable[..., Any],
+    *tensors: Tensor,
+    fold: Callable[..., Any] | None = None,
+    known: bool = True,
+    name: str | None = None,
+) -> Any:
+    """Do what `compute` does, for a function that returns a tree of arrays."""
     held = [tensor._held for tensor in tensors]
     try:
         if fold is not None and all(map(_folds, held)):

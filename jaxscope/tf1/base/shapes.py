@@ -1,5 +1,6 @@
 """`tf.Dimension` and `tf.TensorShape`."""
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,6 +28,8 @@ class Dimension:
     """
 
     __slots__ = ("_value",)
+
+    _value: Any
 
     def __init__(self, value: Any) -> None:
         if isinstance(value, Dimension):
@@ -234,10 +237,7 @@ class TensorShape:
         """Return the number of elements, or None if it is not known."""
         if not self.is_fully_defined():
             return None
-        total = 1
-        for size in self._sure("the size"):
-            total *= int(size)
-        return total
+        return math.prod(int(size) for size in self._sure("the size"))
 
     def is_fully_defined(self) -> bool:
         """Whether each size is known."""

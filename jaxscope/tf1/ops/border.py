@@ -49,7 +49,8 @@ def _is_whole(value: Any) -> bool:
 
 
 def _inside(value: Any) -> Any:
-    return convert_to_tensor(value) if isinstance(value, jax.Array | np.ndarray) else value
+    # As data, not as constants that shapes are computed from: the same without `jax.jit` and with it.
+    return convert_to_tensor(jax.numpy.asarray(value)) if isinstance(value, jax.Array | np.ndarray) else value
 
 
 def _outside(value: Any) -> Any:

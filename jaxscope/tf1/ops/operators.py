@@ -39,7 +39,7 @@ def _fitting(value: Any, beside: Tensor) -> Any:
     return convert_to_tensor(value, beside.dtype)
 
 
-for _name, _function in {
+_OPERATORS: dict[str, Callable[..., Any]] = {
     "add": arithmetic.add,
     "sub": arithmetic.subtract,
     "mul": arithmetic.multiply,
@@ -47,7 +47,8 @@ for _name, _function in {
     "floordiv": arithmetic.floordiv,
     "mod": arithmetic.floormod,
     "matmul": products.matmul,
-}.items():
+}
+for _name, _function in _OPERATORS.items():
     both_ways(_name, _function)
 operator("__neg__", arithmetic.negative)
 operator("__getitem__", getitem)
