@@ -1,9 +1,22 @@
 """Checkpoints: variables, optimizer state, step, keys in files that no crash harms, read as asked for."""
 
+from jaxscope.checkpoint.assignments import variables_to_restore
+from jaxscope.checkpoint.listing import latest_checkpoint, list_variables, load_variable
 from jaxscope.checkpoint.loaded import Loaded
 from jaxscope.checkpoint.loading import load
 from jaxscope.checkpoint.manager import Manager
 from jaxscope.checkpoint.report import Report
 from jaxscope.checkpoint.saving import Saving, save
 
-__all__ = ["Loaded", "Manager", "Report", "Saving", "load", "save"]
+__all__ = [
+    "Loaded",
+    "Manager",
+    "Report",
+    "Saving",
+    "latest_checkpoint",
+    "list_variables",
+    "load",
+    "load_variable",
+    "save",
+    "variables_to_restore",
+]

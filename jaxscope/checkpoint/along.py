@@ -32,6 +32,9 @@ def planned(
     """
     if ways.opt_state is None:
         return None
+    if stored.tf1 and contents.OPT_STATE not in stored.facts:
+        problems.add("opt_state", ["is none of JAX's; what TF1's optimizer kept is in loaded.slots"])
+        return None
     there = {name for name in stored.entries if reads.is_along(stored, name)}
     unused = {name for name in there if name.startswith(contents.OPT_STATE)}
     paths, tree = jax.tree_util.tree_flatten_with_path(ways.opt_state)

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jax.tree_util import DictKey
 
 import jaxscope as js
-from jaxscope.checkpoint import along
+from jaxscope.checkpoint import along, beside
 from jaxscope.checkpoint.plans import Plan
 from jaxscope.checkpoint.reads import Read, fetched
 from jaxscope.checkpoint.report import Report
-from jaxscope.checkpoint.stored import Stored
 from jaxscope.errors import near
 
 
@@ -32,8 +32,8 @@ class Loaded(Mapping[str, jax.Array]):
         Array([0., 0.], dtype=float32)
     """
 
-    def __init__(self, stored: Stored, plan: Plan, key: jax.Array | None) -> None:
-        self._stored, self._plan, self._key = stored, plan, key
+    def __init__(self, plan: Plan, key: jax.Array | None) -> None:
+        self._stored, self._plan, self._key = plan.stored, plan, key
         # Weakly, so that what a training has gone beyond does not stay in memory.
         self._values: weakref.WeakValueDictionary[str, jax.Array] = weakref.WeakValueDictionary()
         self._names = [*plan.reads, *plan.drawn]
@@ -105,9 +105,21 @@ class Loaded(Mapping[str, jax.Array]):
             values = dict(zip(at, fetched(self._stored, [leaves[one] for one in at]), strict=True))
         return jax.tree.unflatten(tree, [values.get(at, leaf) for at, leaf in enumerate(leaves)])
 
+    @property
+    def slots(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What a TF1 file has of its optimizer, under the names that `js.optim.from_tf1_slots` asks for.
+
+        Slots follow their variables, whatever these are called here; scopes in which an optimizer was made
+        are left out, unless two then had one name. {} for files of others.
+        """
+        if not self._stored.tf1:
+            return {}
+        names = beside.slots(self._stored.entries, self._plan.given)
+        return {new: self._stored.host(name) for new, name in names.items()}
+
     @functools.cached_property
     def step(self) -> int | None:
-        """The step that was saved; None for none."""
+        """The step that was saved, in a TF1 file `global_step`; None for none."""
         return along.step_of(self._stored)
 
     @functools.cached_property

@@ -9,6 +9,7 @@ import jax
 
 import jaxscope as js
 from jaxscope.checkpoint import contents, formats, plans
+from jaxscope.checkpoint.assignments import Target
 from jaxscope.checkpoint.loaded import Loaded
 from jaxscope.checkpoint.matching import Rename
 from jaxscope.checkpoint.stored import Stored
@@ -19,6 +20,7 @@ def load(
     specs: js.VariableSpecs | None = None,
     *,
     rename: Rename = None,
+    assignment_map: Mapping[str, Target] | None = None,
     missing: str = "error",
     extra: str = "error",
     cast: bool = False,
@@ -35,11 +37,16 @@ def load(
 
     Args:
         path: What `save` wrote, or others: `.safetensors`, an index of several of them
-            (`.safetensors.index.json`), `.npz`, a folder of orbax's.
+            (`.safetensors.index.json`), `.npz`, a folder of orbax's, a checkpoint of TF1's (what its files'
+            names begin with, or the folder whose last one is meant).
         specs: What there has to be, as `net.spec(...)` gives it. None takes whatever the file has.
         rename: Patterns of whole names in the file -> names here: `{r"lm/(.*)": r"gpt/\1"}`. The first that
             matches counts, None for a name leaves it out, and a pattern that matches nothing is an error. Or
             a function of the name in the file.
+        assignment_map: Instead, as of TF1's `init_from_checkpoint`, what of the file is which variable:
+            `{"a/": "b/"}` of scopes (`"/"` is all), `{"a/w": "b/v"}` of names or specs, `{"a/w": [...]}` of
+            variables that are parts of one there. What it names has to be there; what else the file has is
+            left.
         missing: `"init"` draws what the file does not have, by `key`; its optimizer state is taken from
             `opt_state`.
         extra: `"ignore"` leaves what the specs do not ask for.
@@ -77,11 +84,22 @@ def load(
         raise TypeError('missing="init" draws variables, and needs a key: key=jax.random.key(0), say')
     if specs is not None and not isinstance(typing.cast(object, specs), js.VariableSpecs):
         raise TypeError(f"specs must be those of net.spec(...), not {type(specs).__name__}")
+    if assignment_map is not None and (rename is not None or specs is None):
+        raise TypeError("an assignment map goes with specs, and instead of rename")
     stored = formats.opened(os.fspath(path), mapped=mapped)
     return load_stored(
         stored,
         specs,
-        plans.Ways(rename, missing, extra, cast=cast, opt_state=opt_state, mesh=mesh, shardings=shardings),
+        plans.Ways(
+            rename=rename,
+            assignment_map=assignment_map,
+            missing=missing,
+            extra=extra,
+            cast=cast,
+            opt_state=opt_state,
+            mesh=mesh,
+            shardings=shardings,
+        ),
         key,
     )
 
@@ -91,5 +109,4 @@ def load_stored(
 ) -> Loaded:
     """Do what `load` does with an open file."""
     contents.check_version(stored)
-    plan = plans.planned(stored, specs, ways)
-    return Loaded(stored, plan, key)
+    return Loaded(plans.planned(stored, specs, ways), key)

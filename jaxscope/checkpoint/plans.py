@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 import jaxscope as js
-from jaxscope.checkpoint import along, contents, converting, matching
+from jaxscope.checkpoint import along, assignments, beside, contents, converting, matching
 from jaxscope.checkpoint.placing import Places
 from jaxscope.checkpoint.reads import (
     Problems,
@@ -20,6 +20,7 @@ from jaxscope.checkpoint.reads import (
     typed,
 )
 from jaxscope.checkpoint.report import Report, Row
+from jaxscope.checkpoint.slicing import Sliced
 from jaxscope.checkpoint.stored import Entry, Place, Stored
 from jaxscope.errors import VariablesMismatchError
 
@@ -29,6 +30,7 @@ class Ways:
     """How to load: the arguments of `load`."""
 
     rename: matching.Rename = None
+    assignment_map: Mapping[str, Any] | None = None
     missing: str = "error"
     extra: str = "error"
     cast: bool = False
@@ -50,6 +52,8 @@ class Plan:
             without.
         mesh: The mesh on which what is drawn is made, or None.
         report: What became of everything.
+        stored: The file.
+        given: Full name here -> name in the file, of all that may be a variable.
     """
 
     reads: Mapping[str, Read]
@@ -59,6 +63,8 @@ class Plan:
     opt_state: tuple[list[Any], Any] | None
     mesh: Any
     report: Report
+    stored: Stored
+    given: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
 
 
 def check_choice(argument: str, given: object, other: str) -> None:
@@ -77,8 +83,13 @@ def planned(stored: Stored, specs: js.VariableSpecs | None, ways: Ways) -> Plan:
     """
     problems = Problems()
     names = [name for name in stored.entries if not is_along(stored, name)]
-    given, wrong = matching.renamed(names, ways.rename)
-    problems.add("rename", wrong)
+    if ways.assignment_map is None:
+        given, wrong = matching.renamed(names, ways.rename)
+        problems.add("rename", wrong)
+    else:
+        assert specs is not None
+        stored, given, wrong = assignments.assigned(stored, specs, ways.assignment_map)
+        problems.add("assignment_map", wrong)
     if specs is None:
         plan = _all_there_is(stored, given, names, ways, problems)
         expected: set[str] = set()
@@ -90,7 +101,7 @@ def planned(stored: Stored, specs: js.VariableSpecs | None, ways: Ways) -> Plan:
     problems.check(stored, None if specs is None else len(specs))
     check_expansion(stored, {read.wanted.name for read in plan.reads.values()} - expected)
     plan.report.along.update(along.told(stored, leaves))
-    return dataclasses.replace(plan, opt_state=leaves)
+    return dataclasses.replace(plan, opt_state=leaves, given=given)
 
 
 # --- variables -------------------------------------------------------------------------------------
@@ -100,6 +111,10 @@ def _all_there_is(
     stored: Stored, given: Mapping[str, str], names: list[str], ways: Ways, problems: Problems
 ) -> Plan:
     """Plan to read all variables of a file."""
+    others = _beside(stored)
+    given = {
+        new: name for new, name in given.items() if name not in others or others[name].kind != beside.GRAPH
+    }
     unreadable = {new for new, name in given.items() if stored.entries[name].problem}
     if ways.extra == "error":
         problems.add(
@@ -109,7 +124,9 @@ def _all_there_is(
     structs = {new: struct_of(stored, name) for new, name in used.items()}
     places = Places(None, ways.mesh, ways.shardings).of(structs, problems)
     reads = {new: read_of(stored, name, new, structs[new].dtype, places[new]) for new, name in used.items()}
-    frozen = tuple(new for new, name in used.items() if contents.FROZEN + name in stored.facts)
+    frozen = tuple(
+        new for new, name in used.items() if contents.FROZEN + name in stored.facts or name in others
+    )
     for new, struct in structs.items():
         problems.add("value", misfits(stored, used[new], new, struct.dtype))
 
@@ -118,7 +135,7 @@ def _all_there_is(
         yield from _left(stored, names, used.values())
 
     report = Report(stored.path, rows, {})
-    return Plan(reads, js.VariableSpecs(), places, frozen, None, None, report)
+    return Plan(reads, js.VariableSpecs(), places, frozen, None, None, report, stored)
 
 
 def _matched(
@@ -154,7 +171,10 @@ def _matched(
         and name not in unreadable
         and not any(name in stacks.get(new, ()) for new in unreadable)
     ]
-    others = [] if ways.extra == "ignore" else [name for new, name in given.items() if new not in used]
+    others: list[str] = []
+    if ways.extra == "error" and ways.assignment_map is None:
+        known = _beside(stored)
+        others = [name for new, name in given.items() if new not in used and name not in known]
     problems.add("extra", (f"{name} {stored.entries[name]}" for name in others))
     frozen = _bound(js.VariableSpecs(asked), structs, problems)
     for new, struct in structs.items():
@@ -180,7 +200,8 @@ def _matched(
                     yield _used(stored, new, used[new], structs[new])
         yield from _left(stored, names, used.values())
 
-    return Plan(reads, drawn, places, tuple(frozen), None, ways.mesh, Report(stored.path, rows, {}))
+    report = Report(stored.path, rows, {})
+    return Plan(reads, drawn, places, tuple(frozen), None, ways.mesh, report, stored)
 
 
 def _cast(entry: Entry, asked: Any, ways: Ways) -> Any:
@@ -206,5 +227,15 @@ def _used(stored: Stored, new: str, name: str, struct: Any) -> Row:
 
 
 def _left(stored: Stored, names: Iterable[str], used: Iterable[str]) -> Iterator[Row]:
-    taken = set(used)
-    return (Row("left", name, name, str(stored.entries[name]), "") for name in names if name not in taken)
+    taken, others = set(used), _beside(stored)
+    if isinstance(stored, Sliced):
+        taken |= {stored.sources.get(name, name) for name in taken}
+    return (
+        Row("beside" if name in others else "left", name, name, str(stored.entries[name]), "")
+        for name in names
+        if name not in taken
+    )
+
+
+def _beside(stored: Stored) -> Mapping[str, beside.Beside]:
+    return beside.told_apart(stored.entries) if stored.tf1 else {}

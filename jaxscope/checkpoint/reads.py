@@ -46,6 +46,10 @@ class Problems:
     def _fix(self) -> str:
         kinds = self.rows.keys()
         ways = [
+            (
+                "opt_state" in kinds,
+                "leave opt_state= out, and use js.optim.from_tf1_slots(opt_state, variables, loaded.slots)",
+            ),
             ({"missing", "extra"} <= kinds, r'rename={r"old/(.*)": r"new/\1"} if they are called otherwise'),
             ("missing" in kinds, 'missing="init", key=... to draw what is not there'),
             ("extra" in kinds, 'extra="ignore" to leave what is not asked for'),
@@ -58,6 +62,11 @@ def is_along(stored: Stored, name: str) -> bool:
     """Tell whether an array of a file is one that goes along with the variables."""
     ours = contents.VERSION in stored.facts
     return ours and (name.startswith(contents.ALONG) or name == stored.facts.get(contents.STEP))
+
+
+def is_hidden(stored: Stored, name: str) -> bool:
+    """Tell whether an array goes along under a name of ours, that no other library knows."""
+    return contents.VERSION in stored.facts and name.startswith(contents.ALONG)
 
 
 def read_of(stored: Stored, name: str, shown: str, dtype: Any, place: Place) -> Read:

@@ -11,11 +11,12 @@ class Row:
     """What became of one variable.
 
     Attributes:
-        fate: `"used"`, `"missing"` (of the specs alone) or `"left"` (of the file alone).
-        name: The variable's full name here; for what is left, its name in the file.
+        fate: `"used"`, `"missing"` (of the specs alone), `"left"` (of the file alone), or `"beside"` (that,
+            too: what TF1 keeps beside variables).
+        name: The variable's full name here; for what is left or beside, its name in the file.
         stored: Its name in the file; "" where it is missing.
         was: Element type and shape in the file: `"float64[3,2]"`; "" where it is missing.
-        became: Element type and shape here; "" for what is left.
+        became: Element type and shape here; "" for what is left or beside.
     """
 
     fate: str
@@ -29,7 +30,7 @@ class Row:
         """What is to be said of it, in words."""
         if self.fate == "missing":
             return ["drawn anew"]
-        if self.fate == "left":
+        if self.fate in ("left", "beside"):
             return []
         cast = [f"{self.was} in the file"] if self.was != self.became else []
         return cast + ([f"{self.stored} in the file"] if self.stored != self.name else [])
@@ -83,6 +84,11 @@ class Report:
         """Names in the file that were not asked for."""
         return [row.name for row in self.rows if row.fate == "left"]
 
+    @property
+    def beside(self) -> list[str]:
+        """Names in a TF1 file that were not asked for, of what optimizers and averages keep, and the step."""
+        return [row.name for row in self.rows if row.fate == "beside"]
+
     def __str__(self) -> str:
         counts: dict[str, Any] = {
             "used": self.used,
@@ -91,6 +97,8 @@ class Report:
             "missing": self.missing,
             "left": self.left,
         }
+        if self.beside:
+            counts["beside"] = self.beside
         head = ", ".join(f"{len(found)} {what}" for what, found in counts.items())
         cells = [(row.fate, row.name, row.became or row.was, ", ".join(row.notes)) for row in self.rows] + [
             ("along", what, "", fate) for what, fate in self.along.items()

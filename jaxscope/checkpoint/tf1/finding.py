@@ -21,7 +21,7 @@ def prefix_of(path: str) -> str:
         ('run/model.ckpt-7', 'run/model.ckpt-7')
     """
     found = _FILE.fullmatch(path)
-    return found[1] if found and os.path.isfile(found[1] + ENDING) else path
+    return found[1] if found else path
 
 
 def old_files(path: str) -> list[str]:
