@@ -44,13 +44,15 @@ def binary(
     a, b = same_dtype(x, y)
     if not booleans and (a.dtype.is_bool or a.dtype.name == "string"):
         raise TensorTypeError(f"{kind} does not take tensors of {a.dtype.name}")
-    try:
-        np.broadcast_shapes(a._held.shape, b._held.shape)
-    except ValueError:
-        raise TensorValueError(
-            f"{kind}: shapes {a.get_shape()} and {b.get_shape()} do not broadcast", code="shapes_disagree"
-        ) from None
+    left, right = a._held.shape, b._held.shape
+    if left != right and left and right:
+        _check_broadcast(kind, left, right)
     return compute(kind, function, a, b, fold=fold, name=name)
+
+
+def _check_broadcast(kind: str, left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    if any(m != n and 1 not in {m, n} for m, n in zip(reversed(left), reversed(right), strict=False)):
+        raise TensorValueError(f"{kind}: shapes {left} and {right} do not broadcast", code="shapes_disagree")
 
 
 @export("add", "math.add")
