@@ -309,6 +309,24 @@ def test_a_plain_function_runs_once(capsys: pytest.CaptureFixture[str]):
     assert runs(capsys, lambda: jax.jit(net.apply)(W, jnp.ones(5))) == 1
 
 
+def test_what_spec_has_taught_serves_apply(capsys: pytest.CaptureFixture[str]):
+    """A call that traces functions is not explored where `spec` has seen it, with variables like those."""
+
+    def cast(x: jax.Array) -> jax.Array:
+        w = js.get_variable("w", [])
+        return x.astype(w.dtype) * w
+
+    @js.transform
+    def net(x: Any) -> Any:
+        print("runs")
+        return jax.jit(cast)(x)
+
+    net.spec(X)
+    assert runs(capsys, lambda: jax.jit(net.apply)(W, X)) == 1
+    half = {name: value.astype(jnp.bfloat16) for name, value in W.items()}
+    assert runs(capsys, lambda: jax.jit(net.apply)(half, X)) > 1
+
+
 def counting(total: jax.Ref, x: Any, calls: Any, inner: Any) -> Any:
     total[...] += x
     io_callback(calls, None, x, ordered=True)

@@ -1,7 +1,9 @@
 """Kinds of call: which functions surely run none of the user's in a trace of JAX's."""
 
 import functools
+import reprlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -45,6 +47,16 @@ class Model:
         return self.layer(x)
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Python wraps the `__repr__` that it writes."""
+
+    width: int = 2
+
+
+sizes = Sizes()
+
+
 CALM: list[Callable[..., Any]] = [
     dense,
     by_helper,
@@ -58,6 +70,8 @@ CALM: list[Callable[..., Any]] = [
     lambda x: functools.reduce(lambda x, _: dense(x), range(3), x),
     lambda x: inner(x) + jax.random.normal(js.next_key(), (2,)),
     lambda x: jax.tree.map(jnp.tanh, {"a": x}),
+    lambda x: dense(x) * sizes.width,
+    reprlib.recursive_repr()(dense),
 ]
 TRACING: list[Callable[..., Any]] = [
     jitted,
@@ -66,6 +80,7 @@ TRACING: list[Callable[..., Any]] = [
     by_jitted_helper,
     Model(jitted),
     functools.partial(jitted),
+    reprlib.recursive_repr()(jitted),
     lambda x: jax.jit(dense)(x),
     lambda x: lax.scan(lambda c, _: (dense(c), None), x, None, length=2)[0],
     lambda x: scan(lambda c, _: (dense(c), None), x, None, length=2)[0],

@@ -73,3 +73,8 @@ class Memories:
     def of(self, kind: Hashable) -> Memory:
         """Return the memory of a kind of call; None stands for all calls of which the kind is unknown."""
         return self._unknown if kind is None else self._kinds.get_or(kind, Memory)
+
+    def teach(self, kind: Hashable, memory: Memory) -> None:
+        """Let the passes of another kind of call have taught what those of this memory have."""
+        if kind is not None:
+            self._kinds.put(kind, memory)

@@ -62,6 +62,8 @@ class Replaying(Pass):
         self._purpose = "dry" if dry else purpose
         self._written = memory.written(kind)
         self._loans = Loans() if self.traces.eager else None
+        # A traced value's type is asked for faster than what the value says of it, an array's more slowly.
+        self._type_of: Callable[[Any], Any] = _itself if self.traces.eager else jax.typeof
         if self._purpose == "apply_with_state":
             for name in sorted(self._written):
                 stacked = place_in_stack(name, self.given) if self._stacks else None
@@ -95,15 +97,15 @@ class Replaying(Pass):
     def begin(self, entry: Entry) -> Any:
         value: Any = self.given.get(entry.name) if self._alone else None
         # Nearly all are like this: an array, given by itself, of the shape and dtype asked for.
-        if (
-            type(value) in _ARRAYS
-            and value.shape == entry.shape
-            and callable(entry.initializer)
-            and (not entry.request.explicit or value.dtype == entry.dtype)
-            and not value.weak_type
-        ):
-            entry.value = value
-            return self._lent(value)
+        if type(value) in _ARRAYS and callable(entry.initializer):
+            kind = self._type_of(value)
+            if (
+                kind.shape == entry.shape
+                and (not entry.request.explicit or kind.dtype == entry.dtype)
+                and not kind.weak_type
+            ):
+                entry.value = value
+                return value if self._loans is None else self._lent(value)
         return self._looked_for(entry)
 
     def _looked_for(self, entry: Entry) -> Any:
@@ -254,6 +256,10 @@ class Replaying(Pass):
             if name in values or any(cell is one for one in cells):
                 values[name] = cell.read()
         return Variables(values, non_trainable=values)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def strong(value: Any) -> Any:

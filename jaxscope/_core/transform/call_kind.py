@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +12,7 @@ from jax import lax
 from jaxscope._core.base.calls import Arguments
 from jaxscope._core.base.sameness import Look
 from jaxscope._core.variables.given import OnDemand
+from jaxscope._core.variables.tree import Variables
 
 __all__ = ["Kind"]
 
@@ -68,12 +69,16 @@ class Kind:
 
     def with_given(self, given: Mapping[Any, Any]) -> Hashable:
         """Equal for calls that are the same, but for the values of arrays, with like variables; or None."""
-        if self.key is None:
-            return None
         if isinstance(given, OnDemand):  # whose values are not to be read
-            return self.key, self.types, tuple(given)
-        types = [(name, jax.typeof(value)) for name, value in given.items() if isinstance(value, jax.Array)]
-        return self.key, self.types, tuple(types)
+            return self.key and (self.key, self.types, tuple(given))
+        values = given.as_dict() if isinstance(given, Variables) else given
+        return self.with_variables(
+            (name, value.shape, value.dtype) for name, value in values.items() if isinstance(value, jax.Array)
+        )
+
+    def with_variables(self, variables: Iterable[tuple[Any, ...]]) -> Hashable:
+        """Return what `with_given` does where variables of such names, shapes and dtypes are given."""
+        return self.key and (self.key, self.types, frozenset(variables))
 
 
 # --- what traces -----------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def see_function(look: Look, function: types.FunctionType) -> None:
     if not reads.library:
         look.users = True
         look.wraps = look.wraps or outer
-    look.inside = reads.library
+    look.inside = reads.library and not reads.standard
     # Code gets at a function's own names, too.
     look.add(types.FunctionType, reads, function.__name__, function.__qualname__)
     look.see(function.__doc__)

@@ -39,15 +39,17 @@ class Reads:
     Attributes:
         code: The code object, which is kept alive, so that its address stays its own.
         library: Whether its file belongs to Python, JAX, jaxscope or an installed package.
+        standard: Whether it belongs to Python, which knows nothing of traces.
         names: The globals that it takes; of a library's code they are not looked for.
         imports: What it imports when it runs; likewise.
     """
 
-    __slots__ = ("code", "imports", "library", "names")
+    __slots__ = ("code", "imports", "library", "names", "standard")
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
         self.library = _is_library_file(code.co_filename)
+        self.standard = self.library and _is_standard_file(code.co_filename)
         names: dict[Name, None] = {}
         imports: dict[Import, None] = {}
         if not self.library:
@@ -141,4 +143,8 @@ _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 def _is_library_file(file: str) -> bool:
     if any(part in file for part in _INSTALLED):
         return True
-    return file.startswith((JAX_FOLDER, OWN_FOLDER, "<frozen ", *_STANDARD))
+    return file.startswith((JAX_FOLDER, OWN_FOLDER)) or _is_standard_file(file)
+
+
+def _is_standard_file(file: str) -> bool:
+    return not any(part in file for part in _INSTALLED) and file.startswith(("<frozen ", *_STANDARD))
