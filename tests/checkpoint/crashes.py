@@ -64,6 +64,7 @@ def load_by_manager(path: str) -> int:
 WAYS: dict[str, tuple[str, Any, Any]] = {
     "safetensors": ("model.safetensors", save_files, load_file),
     "npz": ("model.npz", save_files, load_file),
+    "ckpt": ("model.ckpt", save_files, load_file),
     "folder": ("model", save_files, load_file),
     "manager": ("models", save_by_manager, load_by_manager),
 }

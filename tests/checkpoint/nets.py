@@ -25,7 +25,7 @@ def gpt(x: jax.Array) -> jax.Array:
 X = jnp.ones((2, 8))
 SPECS = gpt.spec(X)
 VARIABLES = SPECS.init(jax.random.key(0))
-FORMATS = ["model.safetensors", "model.npz", "model"]  # the last is a folder
+FORMATS = ["model.safetensors", "model.npz", "model.ckpt", "model"]  # the last is a folder
 
 
 def same(one: Any, other: Any) -> None:

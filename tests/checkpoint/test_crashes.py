@@ -11,7 +11,7 @@ import pytest
 from jaxscope.checkpoint import folders, writing
 from tests.checkpoint.crashes import WAYS
 
-KILLS = {"safetensors": 12, "npz": 8, "folder": 3, "manager": 3}
+KILLS = {"safetensors": 12, "npz": 8, "ckpt": 8, "folder": 3, "manager": 3}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="writers are forked")
