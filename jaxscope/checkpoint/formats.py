@@ -67,7 +67,7 @@ def opened(path: str, *, mapped: bool) -> Stored:
         return safetensors.Safetensors(path, mapped=mapped)
     if found == ".npz":
         return npz.Npz(path)
-    if found == TF1 and os.path.isfile(path):
+    if os.path.isfile(path):
         raise damaged(path, "it does not end as a checkpoint of TF1 does")
     if not os.path.isdir(folders.found(os.path.abspath(path))):
         raise FileNotFoundError(f"there is no file or folder {path!r}")

@@ -4,13 +4,13 @@ import glob
 import os
 import re
 
-from jaxscope.checkpoint.stored import Stored
+from jaxscope.checkpoint.stored import Stored, damaged
 from jaxscope.checkpoint.tf1.bundles import Bundle
 from jaxscope.checkpoint.tf1.index import ENDING
 from jaxscope.checkpoint.tf1.old import Old, is_table
 
 _FILE = re.compile(r"(.+)\.(?:index|meta|data-[0-9]{5}-of-[0-9]{5})", re.DOTALL)
-_SHARD = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})", re.DOTALL)
+_SHARD = re.compile(r".+-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 
 
 def prefix_of(path: str) -> str:
@@ -25,30 +25,38 @@ def prefix_of(path: str) -> str:
 
 
 def old_files(path: str) -> list[str]:
-    """Return the files of a checkpoint of version 1; none where it is no such."""
+    """Return what may be the files of a checkpoint of version 1; none where there are none."""
     if os.path.isfile(path):
-        return [path] if is_table(path) else []
+        return [path]
     shards = sorted(glob.glob(f"{glob.escape(path)}-?????-of-?????"))
-    matches = [match for file in shards if (match := _SHARD.fullmatch(file))]
-    if not matches or len({match[2] for match in matches}) > 1 or len(matches) != int(matches[0][2]):
-        return []
-    return shards if all(map(is_table, shards)) else []
+    return [file for file in shards if _SHARD.fullmatch(file)]
 
 
 def is_there(path: str) -> bool:
     """Tell whether there is a checkpoint of TF1's, of either version."""
-    return os.path.isfile(prefix_of(path) + ENDING) or bool(old_files(path))
+    return os.path.isfile(prefix_of(path) + ENDING) or any(map(is_table, old_files(path)))
 
 
 def opened(path: str, *, mapped: bool) -> Stored | None:
     """Open a checkpoint of TF1's; None where there is none.
 
     Raises:
-        CheckpointError: It is not what its format says (code `damaged`).
+        CheckpointError: It is not what its format says, or not all of it is there (code `damaged`).
         ImportError: A package for checksums, or for compressed blocks, is not installed.
     """
     prefix = prefix_of(path)
     if os.path.isfile(prefix + ENDING):
         return Bundle(prefix, mapped=mapped)
+    if glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????"):
+        raise damaged(path, f"its index {prefix + ENDING!r} is not there")
     files = old_files(path)
-    return Old(path, files) if files else None
+    if not any(map(is_table, files)):
+        return None
+    for file in files:
+        if not is_table(file):
+            raise damaged(file, "it does not end as a checkpoint of TF1 does")
+    if files != [path]:
+        counts = {int(file[-5:]) for file in files}
+        if len(counts) > 1 or len(files) not in counts:
+            raise damaged(path, f"of its files {sorted(counts)} there are {len(files)}")
+    return Old(path, files)

@@ -115,9 +115,12 @@ class Old(OnHost):
         self._files[file].view(0, self._files[file].size)  # it must not have become shorter
         table = self._tables[file]
         block = table.block(table.blocks[number][1])
-        found = dict(tables.entries(block))
-        if len(block) <= _KEPT:
-            self._kept = (file, number), found
+        if len(block) > _KEPT:
+            return dict(tables.entries(block))
+        found: dict[bytes, Bytes] = dict(
+            tables.entries(bytes(block))
+        )  # not of a file that may become shorter
+        self._kept = (file, number), found
         return found
 
     def _read(self, name: str, number: int) -> np.ndarray[Any, Any]:

@@ -52,7 +52,7 @@ def test_loaded(name: str):
     path = RECORDED / name
     there = values(name)
     dtypes = {full: value.dtype for full, value in there.items()}
-    names = [full for full, dtype in dtypes.items() if dtype != object]
+    names = [full for full, dtype in dtypes.items() if dtype.kind != "O"]
     with jax.enable_x64(True):
         loaded = js.checkpoint.load(path, extra="ignore")
         assert sorted(loaded) == sorted(names)
@@ -114,9 +114,8 @@ def test_the_high_byte_first(tmp_path: Path):
 
 def test_many_blocks(tmp_path: Path):
     """An index of 9,000 long names has several."""
-    given = {
-        f"a_rather_long_scope/number_{at:05}/of_variables": np.full(2, at, "float32") for at in range(9000)
-    }
+    name = "a_rather_long_scope/number_{:05}/of_variables".format
+    given = {name(at): np.full(2, at, "float32") for at in range(9000)}
     js.checkpoint.save(tmp_path / "many.ckpt", given)
     assert len(apart((tmp_path / "many.ckpt.index").read_bytes())[0]) > 1
     loaded = js.checkpoint.load(tmp_path / "many.ckpt")
@@ -150,10 +149,8 @@ def test_one_variable_is_read_alone(tmp_path: Path, name: str):
                 assert np.asarray(loaded[full]).tobytes() == value.tobytes()
                 good.append(full)
             except js.errors.CheckpointError as error:
-                assert "checksum of" in str(error)
-                assert error.facts["file"] == str(file)
-                bad.append(full)
-    assert len(bad) == 1
+                bad.append((full in error.summary, "checksum of" in error.summary, error.facts["file"]))
+    assert bad == [(True, True, str(file))]
     assert len(good) == len(values(name)) - 1
 
 

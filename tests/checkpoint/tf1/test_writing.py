@@ -1,4 +1,4 @@
-"""What is saved as TF1's checkpoints: a bundle of TF1's own form, whole or not at all, and noted as the last."""
+"""What is saved for TF1: a bundle of its own form, whole or not at all, and noted as the last one."""
 
 import os
 import sys
@@ -50,7 +50,7 @@ def test_any_arrays_under_any_names(tmp_path_factory: Any, data: st.DataObject):
 
 
 def test_its_form(tmp_path: Path):
-    """The header, entries in order of names, values at multiples of 64; what is ours is where TF1 looks not."""
+    """Header, entries in order of names, values at multiples of 64; what is ours is where TF1 looks not."""
     js.checkpoint.save(tmp_path / "model.ckpt-7", {"b": jnp.ones(3), "a": jnp.float16(2)}, step=7)
     assert sorted(os.listdir(tmp_path)) == [
         *("checkpoint", "model.ckpt-7.data-00000-of-00001", "model.ckpt-7.index")
@@ -98,9 +98,10 @@ def test_killed_before_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def killed(*_: Any) -> bytes:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(bundle_writing, "table", killed)
-        js.checkpoint.save(path, {"w": jnp.zeros(2)})
+        with pytest.raises(KeyboardInterrupt):
+            js.checkpoint.save(path, {"w": jnp.zeros(2)})
     assert js.checkpoint.load(path)["w"].tolist() == [1, 1]
     assert len(os.listdir(tmp_path)) == 4
     js.checkpoint.save(path, {"w": jnp.zeros(2)})
