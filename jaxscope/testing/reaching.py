@@ -1,4 +1,4 @@
-"""Checks of a user's own function: every variable is an input that matters, and none became a constant."""
+"""Reaching: every variable is an input on which the result depends, and none became a constant."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec, cast
