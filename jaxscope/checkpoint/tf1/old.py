@@ -117,9 +117,8 @@ class Old(OnHost):
         block = table.block(table.blocks[number][1])
         if len(block) > _KEPT:
             return dict(tables.entries(block))
-        found: dict[bytes, Bytes] = dict(
-            tables.entries(bytes(block))
-        )  # not of a file that may become shorter
+        # Of a copy: the file may become shorter.
+        found: dict[bytes, Bytes] = dict(tables.entries(bytes(block)))
         self._kept = (file, number), found
         return found
 
