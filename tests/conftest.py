@@ -51,6 +51,9 @@ QUICK = {
     "tests/sharding": 20,
     "tests/layers/test_recorded.py::test_numbers": 100,
     "tests/layers/test_recorded.py::test_variables": 20,
+    "tests/tf1/test_ops.py": 60,
+    "tests/tf1": 12,
+    "tests/test_gpt2.py": 7,
     "tests/test_errors_page.py": 20,
     "tests/test_imports.py": 40,
     "tests/test_p": 40,  # pages, what is public
