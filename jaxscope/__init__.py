@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxscope import errors
 from jaxscope._core.base.public import publish
+from jaxscope._core.base.returned import register_returned
 from jaxscope._core.model.get_variable import get_local_variable, get_variable
 from jaxscope._core.model.random_keys import next_key, random_keys
 from jaxscope._core.model.set_variable import set_variable
@@ -85,6 +86,7 @@ __all__ = [
     "optim",
     "per_pass",
     "random_keys",
+    "register_returned",
     "regularizers",
     "remat",
     "scan_layers",

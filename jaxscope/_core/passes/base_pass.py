@@ -6,6 +6,7 @@ from threading import get_ident
 from typing import Any, cast
 
 from jaxscope._core.base import compat
+from jaxscope._core.base.returned import returned
 from jaxscope._core.base.sites import Site, here
 from jaxscope._core.drawing.keys import words_for
 from jaxscope._core.passes import collecting, refusals
@@ -387,7 +388,7 @@ class Pass:
         try:
             with self.traces.neutral():
                 self._touch()
-                result = self.function(*args, **kwargs)
+                result = returned(self.function(*args, **kwargs))
                 self.keeping.end()
                 return result
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import jaxscope as js
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
 from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
@@ -57,6 +58,10 @@ def _outside(value: Any) -> Any:
     if isinstance(value, Operation):
         return None
     return as_array(value) if _is_whole(value) else value
+
+
+for _kind in (Tensor, Operation):  # so a model that is not wrapped returns arrays, too
+    js.register_returned(_kind, _outside)
 
 
 class _Fed:
