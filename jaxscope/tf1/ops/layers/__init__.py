@@ -1,0 +1,1 @@
+"""`tf.layers`, over `js.layers`."""

@@ -1,0 +1,1 @@
+"""Recurrent cells and loops, over `js.layers`."""

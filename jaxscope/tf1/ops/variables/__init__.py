@@ -1,0 +1,1 @@
+"""Variables as objects, scopes, collections, initializers."""
