@@ -1,16 +1,19 @@
 """Returned: what a function returns that only stands for an array becomes that array where its pass ends."""
 
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
 __all__ = ["register_returned", "returned"]
 
+T = TypeVar("T")
+
 _KINDS: dict[type, Callable[[Any], Any]] = {}
 
 
-def register_returned(kind: type, convert: Callable[[Any], Any]) -> None:
+def register_returned(kind: type[T], convert: Callable[[T], Any]) -> None:
     """Let functions that return objects of a class return something else from `apply`.
 
     It is for libraries whose functions compute with objects of their own: a model written for them runs in
@@ -31,7 +34,7 @@ def register_returned(kind: type, convert: Callable[[Any], Any]) -> None:
         >>> js.transform(lambda x: {"length": Meters(2 * x)}).apply({}, jnp.float32(3))
         {'length': Array(6., dtype=float32)}
     """
-    if not isinstance(kind, type) or not callable(convert):
+    if not inspect.isclass(kind) or not callable(convert):
         raise TypeError("js.register_returned takes a class and a function")
     _KINDS[kind] = convert
 
