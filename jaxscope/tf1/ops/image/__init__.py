@@ -1,0 +1,1 @@
+"""`tf.image`: resizing, cropping, turning, colors, differences of images."""

@@ -1,0 +1,1 @@
+"""`tf.losses`: means of losses, by weights, which are collected."""
