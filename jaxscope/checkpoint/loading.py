@@ -55,8 +55,8 @@ def load(
         opt_state: A pytree like the one saved: `jax.eval_shape(tx.init, variables)`, or a state.
         mesh: The `jax.sharding.Mesh` on which each variable is split as its partitioner says.
         shardings: Instead, a sharding for all, or full name -> sharding.
-        mapped: Whether arrays of a `.safetensors` on the host may stay in the file, from where what is used
-            is read. False reads into memory: for disks that may go away.
+        mapped: Whether arrays of a `.safetensors`, or of a checkpoint of TF1's, on the host may stay in the
+            file, from where what is used is read. False reads into memory: for disks that may go away.
 
     Returns:
         A mapping of full names to arrays, each read when it is asked for; with `variables`, `opt_state`,
@@ -68,6 +68,8 @@ def load(
         InitializerError: What is missing cannot be drawn.
         CheckpointError: It is damaged (code `damaged`), or of no known format (code `unknown_format`).
         FileNotFoundError: There is none.
+        ImportError: Folders need orbax (`pip install 'jaxscope[checkpoint]'`), TF1's checkpoints
+            google-crc32c and cramjam (`pip install 'jaxscope[tf1]'`).
 
     Example:
         >>> import os, tempfile

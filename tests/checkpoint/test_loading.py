@@ -19,6 +19,7 @@ from tests.checkpoint.nets import FORMATS, SPECS, VARIABLES, X, gpt, same
 
 optax = pytest.importorskip("optax", reason="optimizer states are optax's")
 pytest.importorskip("orbax.checkpoint", reason="folders are orbax's")
+pytest.importorskip("google_crc32c", reason="TF1's checkpoints have its checksums")
 
 
 def saved(folder: Path, name: str = "model.npz", /, **values: Any) -> Path:

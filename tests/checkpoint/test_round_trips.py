@@ -23,6 +23,7 @@ from tests.checkpoint.nets import FORMATS, SPECS, VARIABLES, same
 
 optax = pytest.importorskip("optax", reason="optimizer states are optax's")
 pytest.importorskip("orbax.checkpoint", reason="folders are orbax's")
+pytest.importorskip("google_crc32c", reason="TF1's checkpoints have its checksums")
 
 TX = optax.chain(optax.clip(1.0), optax.adamw(1e-3))
 DTYPES = [

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cramjam
 import numpy as np
+import pytest
 
 from jaxscope.checkpoint.tf1 import entries
 from jaxscope.checkpoint.tf1.checksums import checksum
@@ -15,6 +15,9 @@ from jaxscope.checkpoint.tf1.entries import Tensor
 from jaxscope.checkpoint.tf1.table_writing import table
 from jaxscope.checkpoint.tf1.tables import FOOTER, MAGIC, PLAIN, SNAPPY, Table
 from jaxscope.checkpoint.tf1.wire import field, fixed32, to_varint
+
+cramjam = pytest.importorskip("cramjam", reason="compressed blocks are its")
+pytest.importorskip("google_crc32c", reason="TF1's checkpoints have its checksums")
 
 RECORDED = Path(__file__).parent / "recorded"
 

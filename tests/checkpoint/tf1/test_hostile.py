@@ -6,11 +6,11 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-import cramjam
 import numpy as np
 import pytest
 
 import jaxscope as js
+from jaxscope.checkpoint.tf1.checksums import checksum
 from jaxscope.checkpoint.tf1.entries import Tensor, header_bytes, tensor_bytes
 from jaxscope.checkpoint.tf1.ordered import key_of
 from jaxscope.checkpoint.tf1.snappy import decompressed
@@ -19,7 +19,7 @@ from jaxscope.checkpoint.tf1.tables import FOOTER, MAGIC
 from jaxscope.checkpoint.tf1.wire import WrongError, field, fixed32, to_varint
 from jaxscope.errors import CheckpointError
 from tests.checkpoint.tf1 import fuzz
-from tests.checkpoint.tf1.tables import RECORDED, apart, bundle, copied, strings, together
+from tests.checkpoint.tf1.tables import RECORDED, apart, bundle, copied, cramjam, strings, together
 
 #: How many damaged checkpoints are read: `JAXSCOPE_FUZZ=25000` is a matter of minutes.
 COUNT = int(os.environ.get("JAXSCOPE_FUZZ", "500"))
@@ -218,6 +218,36 @@ def test_refused(tmp_path: Path, write: Callable[[Path], Path], message: str):
     assert len(str(caught.value)) < 2000
     assert took < 1
     assert peak < 40 * size + 2**20
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("twice", "the block at byte 0 is over the one before it"),
+        ("backwards", "the block at byte 0 is over the one before it"),
+        ("itself", "does not begin with a header"),
+    ],
+)
+def test_circles(tmp_path: Path, way: str, message: str):
+    """Blocks follow each other in the file, so that none is read twice."""
+
+    def closed(content: bytes) -> bytes:
+        return content + b"\0" + checksum(content + b"\0").to_bytes(4, "little")
+
+    first = closed(block((0, b"", HEAD[1])))
+    inside = len(first) - 5
+
+    def index(size: int) -> bytes:
+        one, second, itself = (0, inside), (len(first), inside), (2 * len(first), size)
+        handles = {"twice": [one, one], "backwards": [second, one], "itself": [itself]}[way]
+        return block(
+            *[(0, bytes([255, at]), b"".join(map(to_varint, one))) for at, one in enumerate(handles)]
+        )
+
+    content = index(len(index(0)))
+    path = raw(first + first + closed(content) + ends(0, inside, 2 * len(first), len(content)))(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        js.checkpoint.load(path)
 
 
 def test_compressed_bombs():

@@ -24,6 +24,8 @@ from jaxscope.checkpoint.tf1.tables import Table
 from jaxscope.checkpoint.tf1.wire import field, fields, signed, to_varint, varint, varints
 from tests.checkpoint.nets import same
 
+pytest.importorskip("google_crc32c", reason="TF1's checkpoints have its checksums")
+
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
 
 
