@@ -1,5 +1,7 @@
 """Assignment maps, as of TF1's `init_from_checkpoint`: what a file has -> the variables here it is for."""
 
+import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -8,7 +10,10 @@ from jaxscope.checkpoint import matching
 from jaxscope.checkpoint.beside import AVERAGES
 from jaxscope.checkpoint.slicing import Sliced
 from jaxscope.checkpoint.stored import Stored
+from jaxscope.errors import near
 
+#: What TF1's partitioners put behind a variable's name.
+_PART = re.compile(r"/part_[0-9]+\Z")
 #: A name or spec here, or several, into which the array is split.
 Target = str | js.VariableSpec | Sequence[str | js.VariableSpec]
 
@@ -35,43 +40,101 @@ def assigned(stored: Stored, specs: js.VariableSpecs, assignment_map: Mapping[st
     | `"a/": "b/"` | each variable here under `b/` is that of the file under `a/` |
     | `"/": "b/"`, `"a/": "/"` | the same, of all that the file has, or all variables here |
     | `"a/w": "b/v"`, or a spec | one variable |
-    | `"a/w": ["b/v/part_0", "b/v/part_1"]` | one variable, split along one axis |
+    | `"a/w": ["b/v", "b/u"]` | one variable, split along one axis |
+
+    Where the specs have `v/part_0`, `v/part_1` and so on, as TF1's partitioners call them, they are `v`.
     """
-    given: dict[str, str] = {}
-    problems: list[str] = []
-    slices: dict[str, tuple[str, tuple[slice, ...]]] = {}
-
-    def put(new: str, name: str) -> None:
-        if given.setdefault(new, name) != name:
-            problems.append(f"{new} would be both {given[new]} and {name}")
-
+    made = _Assignments(stored, specs)
     for name, target in assignment_map.items():
         if name.endswith("/"):
-            if not (isinstance(target, str) and target.endswith("/")):
-                problems.append(f"{name!r} is a scope, and {target!r} none: it has to end with '/'")
-                continue
-            found, wrong = _scopes(stored, specs, name, target)
-            problems += wrong
-            for new, old in found.items():
-                put(new, old)
-            continue
-        if name not in stored.entries:
-            near = js.errors.near(name, stored.entries)
-            problems.append(f"{name!r} is not in the file" + (f"; near names: {near}" if near else ""))
-            continue
-        if isinstance(target, str | js.VariableSpec):
+            made.scope(name, target)
+        else:
+            made.variable(name, target)
+    return Assigned(Sliced(stored, made.slices) if made.slices else stored, made.given, made.problems)
+
+
+class _Assignments:
+    """What is assigned so far, and what is wrong with it."""
+
+    def __init__(self, stored: Stored, specs: js.VariableSpecs) -> None:
+        self._stored, self._specs = stored, specs
+        self.given: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.slices: dict[str, tuple[str, tuple[slice, ...]]] = {}
+
+    def _put(self, new: str, name: str) -> None:
+        if self.given.setdefault(new, name) != name:
+            self.problems.append(f"{new} would be both {self.given[new]} and {name}")
+
+    def variable(self, name: str, target: Target) -> None:
+        """Assign one array of the file."""
+        if name not in self._stored.entries:
+            close = near(name, self._stored.entries)
+            self.problems.append(f"{name!r} is not in the file" + (f"; near names: {close}" if close else ""))
+        elif not isinstance(target, str | js.VariableSpec):
+            self._split(name, [_name_of(one) for one in target])
+        elif parts := self._parts_of(_name_of(target)):
+            self._split(name, parts)
+        else:
             new = _name_of(target)
-            if new not in matching.wanted(specs, [new]) and not matching.stacks(specs, [new]):
-                problems.append(f"{new!r} is no variable of the specs")
-            put(new, name)
-            continue
-        found_slices, wrong = _parts(stored, specs, name, [_name_of(one) for one in target])
-        problems += wrong
-        for new, index in found_slices.items():
-            key = f"{name}[{', '.join(f'{one.start}:{one.stop}' for one in index)}]"
-            slices[key] = name, index
-            put(new, key)
-    return Assigned(Sliced(stored, slices) if slices else stored, given, problems)
+            if new not in matching.wanted(self._specs, [new]) and not matching.stacks(self._specs, [new]):
+                self.problems.append(f"{new!r} is no variable of the specs")
+            self._put(new, name)
+
+    def _parts_of(self, new: str) -> list[str]:
+        """Return the parts that specs have of a variable, if they have parts, and not the variable."""
+        numbers = itertools.takewhile(lambda number: f"{new}/part_{number}" in self._specs, itertools.count())
+        return [] if new in self._specs else [f"{new}/part_{number}" for number in numbers]
+
+    def scope(self, name: str, target: Target) -> None:
+        """Assign what the file has under a scope."""
+        if not (isinstance(target, str) and target.endswith("/")):
+            self.problems.append(f"{name!r} is a scope, and {target!r} none: it has to end with '/'")
+            return
+        old, new = ("" if scope == "/" else scope for scope in (name, target))
+        there = {new + one.removeprefix(old): one for one in self._stored.entries if one.startswith(old)}
+        wanted = [one for one in matching.wanted(self._specs, there) if one.startswith(new)]
+        if not wanted:
+            self.problems.append(f"no variable of the specs is under {target!r}")
+        stacks = matching.stacks(wanted, there)
+        inside = {member for members in stacks.values() for member in members}
+        for one in wanted:
+            whole = _PART.sub("", one)
+            if one in there:
+                self._put(one, there[one])
+            elif whole in there and one in (parts := self._parts_of(whole)):
+                if one == parts[0]:
+                    self._split(there[whole], parts)
+            elif one not in inside:
+                source = old + one.removeprefix(new)
+                self.problems.append(f"{one} would be {source}, which is not in the file")
+        for one in stacks:
+            self._put(one, there[one])
+
+    def _split(self, name: str, names: list[str]) -> None:
+        """Assign an array of the file to variables that are parts of it."""
+        if not names:
+            self.problems.append(f"{name!r} is for no variable")
+        unknown = [one for one in names if one not in self._specs]
+        self.problems += [f"{one!r} is no variable of the specs" for one in unknown]
+        if unknown or not names:
+            return
+        whole = self._stored.entries[name].shape
+        shapes = [tuple(self._specs[one].shape) for one in names]
+        fitting = [axis for axis in range(len(whole)) if _splits(whole, shapes, axis)]
+        if not fitting and shapes != [whole]:
+            said = list(map(list, shapes))
+            self.problems.append(f"{name} {list(whole)} is not split along one axis into {said}")
+            return
+        start = 0
+        for one, shape in zip(names, shapes, strict=True):
+            index = [slice(0, size) for size in shape]
+            if fitting:
+                axis = fitting[0]
+                index[axis] = slice(start, start := start + shape[axis])
+            key = f"{name}[{', '.join(f'{at.start}:{at.stop}' for at in index)}]"
+            self.slices[key] = name, tuple(index)
+            self._put(one, key)
 
 
 def _name_of(target: object) -> str:
@@ -82,52 +145,6 @@ def _name_of(target: object) -> str:
     raise TypeError(
         f"an assignment map has names, specs of variables, or lists of them, not {type(target).__name__}"
     )
-
-
-def _scopes(
-    stored: Stored, specs: js.VariableSpecs, name: str, target: str
-) -> tuple[dict[str, str], list[str]]:
-    """Return the variables under a scope here, and what is wrong."""
-    old, new = ("" if scope == "/" else scope for scope in (name, target))
-    there = {new + one.removeprefix(old): one for one in stored.entries if one.startswith(old)}
-    wanted = [one for one in matching.wanted(specs, there) if one.startswith(new)]
-    stacks = matching.stacks(wanted, there)
-    inside = {member for members in stacks.values() for member in members}
-    problems = [
-        f"{one} would be {old + one.removeprefix(new)}, which is not in the file"
-        for one in wanted
-        if one not in there and one not in inside
-    ]
-    if not wanted:
-        problems = [f"no variable of the specs is under {target!r}"]
-    asked = set(wanted)
-    return {one: of for one, of in there.items() if one in asked or one in stacks}, problems
-
-
-def _parts(
-    stored: Stored, specs: js.VariableSpecs, name: str, names: list[str]
-) -> tuple[dict[str, tuple[slice, ...]], list[str]]:
-    """Return which slice of an array each of the variables is that it is split into, and what is wrong."""
-    unknown = [one for one in names if one not in specs]
-    if not names:
-        return {}, [f"{name!r} is for no variable"]
-    if unknown:
-        return {}, [f"{one!r} is no variable of the specs" for one in unknown]
-    whole = stored.entries[name].shape
-    shapes = [tuple(specs[one].shape) for one in names]
-    fitting = [axis for axis in range(len(whole)) if _splits(whole, shapes, axis)]
-    if len(shapes) == 1 and shapes[0] == whole:
-        fitting = fitting[:1] or [0]
-    if not fitting:
-        return {}, [f"{name} {list(whole)} is not split along one axis into {list(map(list, shapes))}"]
-    found: dict[str, tuple[slice, ...]] = {}
-    start = 0
-    for one, shape in zip(names, shapes, strict=True):
-        index = [slice(0, size) for size in shape]
-        if index:
-            index[fitting[0]] = slice(start, start := start + shape[fitting[0]])
-        found[one] = tuple(index)
-    return found, []
 
 
 def _splits(whole: tuple[int, ...], shapes: Iterable[tuple[int, ...]], axis: int) -> bool:

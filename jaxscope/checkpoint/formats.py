@@ -60,7 +60,8 @@ def opened(path: str, *, mapped: bool) -> Stored:
     if os.path.isdir(path):
         with contextlib.suppress(CheckpointError):  # what is called `checkpoint` may be another library's
             path = state.latest(path) or path
-    if not path.endswith((".safetensors", ".npz")) and (there := finding.opened(path, mapped=mapped)):
+    elsewhere = os.path.isdir(path) or path.endswith((".safetensors", ".npz"))
+    if not elsewhere and (there := finding.opened(path, mapped=mapped)):
         return there
     found = ending(path)
     if found == ".safetensors":

@@ -78,7 +78,7 @@ def save(
             together.
         variables: Full name -> array, or mappings inside mappings.
         opt_state: Any pytree of arrays, such as an optax state. It is stored by the paths of its leaves.
-        step: An integer.
+        step: An integer; in a checkpoint of TF1's it is `global_step`, unless a variable is.
         key: One typed or legacy key, or many.
         wait: False returns at once and writes in a thread. What is written are the values of now: arrays on
             the host are held, so that JAX copies those that are donated meanwhile; those of accelerators and

@@ -4,6 +4,7 @@ The index is what counts, and takes its place last. The data of a bundle that is
 the new one has another number of files in its name, of which TF1 opens those that the index speaks of.
 """
 
+import contextlib
 import glob
 import json
 import os
@@ -76,7 +77,8 @@ def write(path: str, arrays: Mapping[str, Held], facts: Mapping[str, str]) -> No
         write_array(file, np.frombuffer(table(rows, {FACTS: text}), np.uint8))
     for other, count in _data_files(path):
         if count != shards:
-            os.unlink(other)
+            with contextlib.suppress(PermissionError):  # Windows, while somebody has it open
+                os.unlink(other)
     state.write(path)
 
 

@@ -197,6 +197,23 @@ def test_maps_into_parts(name: str):
     np.testing.assert_array_equal(one["whole"], whole)
 
 
+def test_parts_as_tf1_calls_them():
+    """A port that kept `part_0`, `part_1` as variables: they are the one that the file has."""
+    asked = specs(("x/p/rows/part_0", [4, 3]), ("x/p/rows/part_1", [3, 3]), ("x/p/cols/part_0", [2, 130]))
+    there = expected("v2_sharded.ckpt")
+    maps = ({"/": "x/"}, {"p/": "x/p/"}, {"p/rows": "x/p/rows", "p/cols": "x/p/cols"})
+    for one in maps:
+        with jax.enable_x64(True):
+            loaded = js.checkpoint.load(RECORDED / "v2_sharded.ckpt", asked, assignment_map=one, cast=True)
+            rows = np.concatenate([np.asarray(loaded[f"x/p/rows/part_{at}"]) for at in range(2)])
+        np.testing.assert_array_equal(rows, there["p/rows"])
+        np.testing.assert_array_equal(loaded["x/p/cols/part_0"], there["p/cols"].astype("float32"))
+    with pytest.raises(VariablesMismatchError, match=r"p/rows \[7, 3\] is not split along one axis"):
+        js.checkpoint.load(
+            RECORDED / "v2_sharded.ckpt", specs(("p/rows/part_0", [4, 3])), assignment_map={"/": "/"}
+        )
+
+
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=4), st.integers(0, 1))
 def test_any_parts(tmp_path_factory: Any, sizes: list[int], axis: int):
     shape = [5, 5]
