@@ -145,5 +145,3 @@ def reuse_of(reuse: Any) -> Any:
 def dtype_of_js(dtype: Any) -> DType:
     """Return the dtype of TensorFlow's for one of JAX's."""
     return as_dtype(dtype)
-
-

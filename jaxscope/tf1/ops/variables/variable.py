@@ -104,7 +104,9 @@ class Variable:
         del validate_shape, caching_device, expected_shape, import_scope
         del use_resource, synchronization, aggregation
         if variable_def is not None:
-            raise GraphLifeError("variable_def is of TensorFlow's graph, which is not here", fix="leave it out")
+            raise GraphLifeError(
+                "variable_def is of TensorFlow's graph, which is not here", fix="leave it out"
+            )
         if initial_value is None:
             raise TensorValueError("tf.Variable needs an initial_value", code="no_initial_value")
         trainable = trainable is not False
@@ -256,7 +258,9 @@ class Variable:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def assign(self, value: Any, use_locking: Any = None, name: Any = None, read_value: bool = True) -> Tensor:
+    def assign(
+        self, value: Any, use_locking: Any = None, name: Any = None, read_value: bool = True
+    ) -> Tensor:
         """Give it a value, at once, and return that.
 
         Args:
@@ -318,7 +322,9 @@ class Variable:
 
     def count_up_to(self, limit: Any) -> NoReturn:
         """Refuse: a program has no end by an error."""
-        raise GraphLifeError("count_up_to ends a queue", fix="tf.assign_add, and a Python loop around the step")
+        raise GraphLifeError(
+            "count_up_to ends a queue", fix="tf.assign_add, and a Python loop around the step"
+        )
 
     # --- Python ----------------------------------------------------------------------------------
 
@@ -348,6 +354,9 @@ def _handed_on(name: str) -> Any:
 
 for _name in Variable.OPERATORS:
     setattr(Variable, _name, _handed_on(_name))
+
+
+js.register_returned(Variable, lambda variable: jax.numpy.asarray(variable._read()))
 
 
 def start_of(value: Any, dtype: Any) -> tuple[Any, Any]:
