@@ -200,6 +200,16 @@ class Call:
                 raise AssertionError(other)
 
 
+def refused(case: dict[str, Any]) -> None:
+    """Call what is to raise, with constants, as TensorFlow had them."""
+    call = Call(case)
+    constants = [tf.constant(array) for array in call.floats]
+    if case["fn"].startswith("snippet"):
+        js.transform(_with_keys(lambda: call.run(constants))).init(jax.random.key(0))
+    else:
+        call.run(constants)
+
+
 def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:
     """Return what comes back from a call, with arrays computed, and the gradients of its float tensors."""
     call = Call(case)
@@ -232,9 +242,9 @@ def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:
 
 
 def _with_keys(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(floats: list[Any]) -> Any:
+    def call(*args: Any) -> Any:
         with js.random_keys(jax.random.key(1)):
-            return function(floats)
+            return function(*args)
 
     return call
 
@@ -258,7 +268,8 @@ def check(found: Any, wanted: Any, *, narrow: bool) -> None:
             for name, part in parts.items():
                 check(found[name], part, narrow=narrow)
         case {"t": name, "s": shape}:
-            assert isinstance(found, tf.Tensor), found
+            assert isinstance(found, tf.Tensor | jax.Array), found  # a pass returns arrays
+            found = tf.convert_to_tensor(found)
             assert found.dtype.name == (NARROW.get(name, name) if narrow else name)
             assert found.shape.as_list() == shape
             close(np.asarray(jnp.asarray(found)), wanted)

@@ -11,7 +11,9 @@ ALL = recorded.cases()
 #: What is not there yet, one name a line. It only gets shorter.
 MISSING = set(Path(__file__).with_name("missing.txt").read_text(encoding="utf-8").split())
 #: Numbers that 32 bits cannot hold.
-WIDE = {"constant.14"}
+WIDE = {"constant.14", "pow.6"}
+#: Errors of TensorFlow's kernels that cannot be known here, with the reason.
+NEVER_KNOWN: dict[str, str] = {}
 THERE = [case for case in ALL if recorded.name_of(case) not in MISSING]
 
 
@@ -20,9 +22,10 @@ def play(case, narrow):
     with jax.enable_x64(not narrow):
         out = case["out"]
         if isinstance(out, dict) and "error" in out:
-            if out["when"] == "build":
-                with pytest.raises(recorded.error_of(out["error"])):
-                    recorded.played(case)
+            if case["id"] in NEVER_KNOWN:
+                return
+            with pytest.raises(recorded.error_of(out["error"])):
+                recorded.refused(case)
             return
         found, grads = recorded.played(case)
         recorded.check(found, out, narrow=narrow)

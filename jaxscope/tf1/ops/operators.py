@@ -6,7 +6,7 @@ from typing import Any
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.tensor import Tensor, operator
 from jaxscope.tf1.ops.arrays.indexing import getitem
-from jaxscope.tf1.ops.math import arithmetic, products
+from jaxscope.tf1.ops.math import arithmetic, comparing, elementwise, pairs, products
 
 __all__ = ["both_ways", "one_way"]
 
@@ -47,8 +47,22 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "floordiv": arithmetic.floordiv,
     "mod": arithmetic.floormod,
     "matmul": products.matmul,
+    "pow": pairs.pow_,
+    "and": comparing.both,
+    "or": comparing.either,
+    "xor": comparing.exclusive,
+}
+_ONE_WAY: dict[str, Callable[..., Any]] = {  # Python turns `1 < x` into `x > 1`
+    "lt": comparing.less,
+    "le": comparing.less_equal,
+    "gt": comparing.greater,
+    "ge": comparing.greater_equal,
 }
 for _name, _function in _OPERATORS.items():
     both_ways(_name, _function)
+for _name, _function in _ONE_WAY.items():
+    one_way(_name, _function)
 operator("__neg__", arithmetic.negative)
+operator("__abs__", elementwise.absolute)
+operator("__invert__", comparing.inverted)
 operator("__getitem__", getitem)
