@@ -55,7 +55,7 @@ class Bundle(OnHost):
         for name, one in self._index.tensors.items():
             with told(path + ENDING, f"{name[:200]!r}: "):
                 entries[name] = self._entry(name, one)
-        if sum(map(len, self._regions.values())) != len(self._index.parts):
+        if sum(len(one.parts) for one in self._index.tensors.values()) != len(self._index.parts):
             raise damaged(path + ENDING, "it has parts of variables that it has not")
         self._check_room()
         self.entries = entries

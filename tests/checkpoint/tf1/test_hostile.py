@@ -335,6 +335,16 @@ def test_cut_while_it_is_open(tmp_path: Path):
         loaded.variables  # noqa: B018
 
 
+def test_strings_in_parts_are_left(tmp_path: Path):
+    """They cannot be read, and the rest can."""
+    part = field(1, 7) + sized(1) + field(5, 6)
+    whole = field(1, 7) + sized(1) + PART
+    write = rows(HEAD, (key_of("w", [(0, 1)]), part), (b"v", field(1, 4) + sized(0)), (b"w", whole))
+    assert list(js.checkpoint.load(write(tmp_path), extra="ignore")) == ["v"]
+    with pytest.raises(CheckpointError, match="it holds strings, which JAX has not, in parts"):
+        js.checkpoint.load_variable(tmp_path / "m.ckpt", "w")
+
+
 def test_odd_types_are_told(tmp_path: Path):
     """What JAX has not is named, and the rest is read."""
     odd = [(b"r", field(1, 20)), (b"t", field(1, 21) + field(5, 8)), (b"u", field(1, 99) + fixed32(6, 1))]
