@@ -69,6 +69,11 @@ class Transformed(Wrapper, Generic[P, R]):
     def __repr__(self) -> str:
         return f"<transformed {getattr(self._fun, '__qualname__', self._fun)}>"
 
+    def _repr_html_(self) -> str:
+        from jaxscope._core.variables.notebooks import function_html
+
+        return function_html(self._fun)
+
     # --- recording -----------------------------------------------------------------------------
 
     @part

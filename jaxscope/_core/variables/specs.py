@@ -378,3 +378,14 @@ class VariableSpecs(Mapping[str, VariableSpec]):
 
     def __str__(self) -> str:
         return self.tabulate()
+
+    def _repr_html_(self) -> str:
+        from jaxscope._core.variables.notebooks import html
+
+        frozen = {name for name, spec in self.items() if not spec.trainable}
+        return html("VariableSpecs", list(self), self.__getitem__, frozen)
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        from jaxscope._core.variables.notebooks import treescope
+
+        return treescope(type(self), list(self), self.__getitem__, path, subtree_renderer)

@@ -64,6 +64,7 @@ def tabulate(rows: Iterable[tuple[str, Any, bool]]) -> str:
     lines: list[tuple[str, ...]] = []
     open_scope: list[str] = []
     variables = elements = total = 0
+    types: dict[Any, tuple[tuple[str, ...], Any, Any]] = {}  # most variables are of few types
     for name, value, trainable in rows:
         *scope, last = name.split("/")
         if scope != open_scope:
@@ -80,13 +81,21 @@ def tabulate(rows: Iterable[tuple[str, Any, bool]]) -> str:
             cells = ("", type(value).__name__, "", "")
             notes.insert(0, f"= {shown(value)}")
         else:
-            count, size = math.prod(shape), nbytes(shape, dtype)
+            kind = tuple(shape), dtype
+            if kind not in types:
+                types[kind] = _typed(*kind)
+            cells, count, size = types[kind]
             elements, total = elements + count, total + size
-            cells = ("x".join(map(str, shape)) or "scalar", str(dtype), _number(count), human_bytes(size))
         variables += 1
         lines.append(("  " * len(scope) + last, *cells, ", ".join(notes)))
     count_of_all = f"{variables:,} variable{'' if variables == 1 else 's'}"
     return _drawn(lines, (count_of_all, "", "", _number(elements), human_bytes(total), ""))
+
+
+def _typed(shape: Any, dtype: Any) -> tuple[tuple[str, ...], Any, Any]:
+    """Return what the table says of a type, its elements and its bytes."""
+    count, size = math.prod(shape), nbytes(shape, dtype)
+    return ("x".join(map(str, shape)) or "scalar", str(dtype), _number(count), human_bytes(size)), count, size
 
 
 def _number(count: Any) -> str:

@@ -406,6 +406,17 @@ class Variables(Mapping[str, Any]):
 
         return tabulate(zip(self._layout.names, self._values, self._layout.trainable, strict=True))
 
+    def _repr_html_(self) -> str:
+        from jaxscope._core.variables.notebooks import html
+
+        frozen = set(self.non_trainable)
+        return html("Variables", self._layout.names, self.__getitem__, frozen)
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        from jaxscope._core.variables.notebooks import treescope
+
+        return treescope(type(self), self._layout.names, self.__getitem__, path, subtree_renderer)
+
 
 _set_layout = Variables._layout.__set__  # type: ignore[attr-defined]  # a slot's own setter: no __setattr__
 _set_values = Variables._values.__set__  # type: ignore[attr-defined]
