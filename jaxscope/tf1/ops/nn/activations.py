@@ -100,7 +100,7 @@ def selu(features: Any, name: str | None = None) -> Tensor:
         TensorTypeError: If it is of another dtype (`tensor_type`).
     """
 
-    def scaled(x: Any) -> jax.Array:  # `jax.nn.selu` has another gradient at 0
+    def scaled(x: Any) -> Any:  # `jax.nn.selu` has another gradient at 0
         below = x < 0
         curve = 1.6732632423543772 * jnp.expm1(jnp.where(below, x, jnp.zeros_like(x)))
         return 1.0507009873554805 * jnp.where(below, curve, x)

@@ -52,9 +52,9 @@ def expect_rank(kind: str, tensor: Tensor, rank: int, argument: str, *, at_least
     """Raise `TensorValueError` unless a tensor has a rank, or at least that."""
     found = len(tensor._held.shape)
     if found < rank or (found > rank and not at_least):
+        wanted = f"rank {rank}{' or more' * at_least}"
         raise TensorValueError(
-            f"{kind}: {argument} must have rank {rank}{' or more' * at_least}, and has shape {tensor.get_shape()}",
-            code="rank",
+            f"{kind}: {argument} must have {wanted}, and has shape {tensor.get_shape()}", code="rank"
         )
 
 

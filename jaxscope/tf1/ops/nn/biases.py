@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
@@ -24,7 +23,7 @@ def bias_add(value: Any, bias: Any, data_format: Any = None, name: str | None = 
     Args:
         value: A tensor of rank 2 or more.
         bias: `[channels]`, of the same dtype.
-        data_format: "N...C" (or None) if the channels are the last axis, "NC..." if they come after the batch.
+        data_format: "N...C" or None if the channels are the last axis, "NC..." if they are the second.
         name: A name for the result.
 
     Raises:
@@ -98,7 +97,7 @@ def zero_fraction(value: Any, name: str | None = None) -> Tensor:
         name: A name for the result.
     """
 
-    def share(x: Any) -> jax.Array:
+    def share(x: Any) -> Any:
         return jnp.mean(jnp.asarray(x == 0), dtype=jnp.float32)
 
     return compute("ZeroFraction", share, convert_to_tensor(value), name=name)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 from jax import lax
 
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
@@ -49,7 +48,7 @@ def convolve(kind: str, x: Any, kernel: Any, windows: Windows, name: str | None 
         raise TensorValueError(f"{kind}: {out} results cannot be made by {groups} groups of channels")
     windows.counts(kind, windows.inner_of(shape), window)
 
-    def run(x: Any, w: Any) -> jax.Array:
+    def run(x: Any, w: Any) -> Any:
         return lax.conv_general_dilated(
             x,
             w,

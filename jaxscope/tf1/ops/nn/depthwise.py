@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -32,7 +31,7 @@ def _each(kind: str, x: Any, kernel: Any, windows: Windows, name: str | None = N
         )
     windows.counts(kind, windows.inner_of(inputs._held.shape), (height, width))
 
-    def run(x: Any, w: Any) -> jax.Array:
+    def run(x: Any, w: Any) -> Any:
         return lax.conv_general_dilated(
             x,
             jnp.reshape(w, (height, width, 1, deep * many)),

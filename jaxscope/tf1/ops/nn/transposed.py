@@ -1,8 +1,7 @@
-"""Transposed convolutions: the gradients of convolutions by their inputs, with a result of any fitting size."""
+"""Transposed convolutions: gradients of convolutions by their inputs, with a result of any fitting size."""
 
 from typing import Any, cast
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -80,7 +79,7 @@ def spread(
         first = (edge - 1) * gap - before
         pads.append((first, whole + (edge - 1) * gap - first - (size - 1) * step - 1))
 
-    def run(x: Any, w: Any) -> jax.Array:
+    def run(x: Any, w: Any) -> Any:
         if 0 in small:  # nothing to spread, and JAX would make an element of it
             return jnp.zeros(given, x.dtype)
         w = jnp.flip(w, tuple(range(rank)))

@@ -1,4 +1,4 @@
-"""Windows that slide over images: strides, dilations, padding and formats, in all the forms that TF1 takes."""
+"""Windows that slide over images: strides, dilations, padding, formats, in all the forms that TF1 takes."""
 
 import math
 from collections.abc import Sequence
