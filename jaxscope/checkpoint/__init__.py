@@ -5,10 +5,12 @@ from jaxscope.checkpoint.listing import latest_checkpoint, list_variables, load_
 from jaxscope.checkpoint.loaded import Loaded
 from jaxscope.checkpoint.loading import load
 from jaxscope.checkpoint.manager import Manager
+from jaxscope.checkpoint.reader import CheckpointReader, load_checkpoint
 from jaxscope.checkpoint.report import Report
 from jaxscope.checkpoint.saving import Saving, save
 
 __all__ = [
+    "CheckpointReader",
     "Loaded",
     "Manager",
     "Report",
@@ -16,6 +18,7 @@ __all__ = [
     "latest_checkpoint",
     "list_variables",
     "load",
+    "load_checkpoint",
     "load_variable",
     "save",
     "variables_to_restore",
