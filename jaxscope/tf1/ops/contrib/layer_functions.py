@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jaxscope as js
-from jaxscope import layers
 from jaxscope.tf1.base.exporting import export_constant
 from jaxscope.tf1.ops.contrib.outputs import collect_named_outputs
 from jaxscope.tf1.ops.contrib.scoping import add_arg_scope
@@ -13,7 +12,10 @@ from jaxscope.tf1.ops.layers.lifting import lifted
 from jaxscope.tf1.ops.variables.adapting import reuse_of
 from jaxscope.tf1.ops.variables.scopes import js_scope
 
-__all__ = ["export_layer"]
+__all__ = ["EXPORTED_LAYERS", "export_layer"]
+
+#: What was exported, by name.
+EXPORTED_LAYERS: dict[str, Callable[..., Any]] = {}
 
 #: Function -> the default name of its scope, and further names of TensorFlow's for it.
 _LAYERS = {
@@ -24,7 +26,7 @@ _LAYERS = {
     "conv2d_transpose": ("Conv2d_transpose", "convolution2d_transpose"),
     "dropout": ("Dropout", ""),
     "flatten": ("Flatten", ""),
-    "fully_connected": ("fully_connected", "relu"),
+    "fully_connected": ("fully_connected", ""),
     "group_norm": ("GroupNorm", ""),
     "instance_norm": ("InstanceNorm", ""),
     "layer_norm": ("LayerNorm", ""),
@@ -39,7 +41,7 @@ _UNUSED = {"batch_weights": None, "zero_debias_moving_mean": False, "mode": None
 
 def export_layer(name: str, function: Callable[..., Any], *aliases: str) -> Callable[..., Any]:
     """Put a layer under its names in contrib and slim; it takes defaults from `arg_scope`."""
-    scoped = add_arg_scope(function)
+    scoped = EXPORTED_LAYERS[name] = add_arg_scope(function)
     for alias in (name, *aliases):
         export_constant(scoped, f"contrib.layers.{alias}", f"contrib.slim.{alias}")
     return scoped
@@ -73,13 +75,12 @@ def _collecting(name: str, function: Callable[..., Any], default: str) -> Callab
 
 def _exported() -> None:
     for name, (default, aliases) in _LAYERS.items():
-        function = getattr(layers.contrib, name)
-        layer = function
+        function = getattr(js.layers.contrib, name)
         if "outputs_collections" in inspect.signature(function).parameters:
             layer = _collecting(name, function, default)
         else:
             layer = lifted(function, f"contrib.layers.{name}", _UNUSED)
-        export_layer(name, layer, *(aliases.split() if name != "fully_connected" else ()))
+        export_layer(name, layer, *aliases.split())
 
 
 _exported()

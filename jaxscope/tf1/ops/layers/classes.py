@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from jaxscope import layers
+import jaxscope as js
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export_constant
 from jaxscope.tf1.ops.layers.layer import Layer
@@ -43,8 +43,6 @@ class FunctionLayer(Layer):
         return self._given_name or self._default
 
     def _in_scope(self, inputs: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        import jaxscope as js
-
         self._scope = js.get_variable_scope()
         self.built = True
         return self.call(inputs, *args, **kwargs)
@@ -104,7 +102,7 @@ CLASSES = {
 
 
 def _class(name: str, function: str) -> type[FunctionLayer]:
-    made = getattr(layers, function)
+    made = getattr(js.layers, function)
     members = {
         "__doc__": f"TensorFlow 1's `tf.layers.{name}`: a layer as an object, by `js.layers.{function}`.",
         "__module__": __name__,

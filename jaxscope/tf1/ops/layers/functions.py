@@ -1,6 +1,6 @@
 """`tf.layers.dense` and all other functions of `tf.layers`."""
 
-from jaxscope import layers
+import jaxscope as js
 from jaxscope.tf1.base.exporting import export_constant
 from jaxscope.tf1.ops.layers.lifting import lifted
 
@@ -13,4 +13,4 @@ NAMES = (
     "separable_conv2d"
 ).split()
 for _name in NAMES:
-    export_constant(lifted(getattr(layers, _name), f"layers.{_name}"), f"layers.{_name}")
+    export_constant(lifted(getattr(js.layers, _name), f"layers.{_name}"), f"layers.{_name}")

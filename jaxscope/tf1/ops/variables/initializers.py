@@ -210,7 +210,11 @@ for _name in ("he_normal", "he_uniform", "lecun_normal", "lecun_uniform"):
     _made(_name, f"initializers.{_name} keras.initializers.{_name}", getattr(I, _name), seed=None)
 
 
-@export("contrib.layers.xavier_initializer", "contrib.layers.xavier_initializer_conv2d")
+@export(
+    "contrib.layers.xavier_initializer",
+    "contrib.layers.xavier_initializer_conv2d",
+    "contrib.slim.xavier_initializer",
+)
 def xavier_initializer(uniform: bool = True, seed: Any = None, dtype: Any = "float32") -> Initializer:
     """Return Glorot's initializer.
 
@@ -228,7 +232,7 @@ def xavier_initializer(uniform: bool = True, seed: Any = None, dtype: Any = "flo
     return made
 
 
-@export("contrib.layers.variance_scaling_initializer")
+@export("contrib.layers.variance_scaling_initializer", "contrib.slim.variance_scaling_initializer")
 def variance_scaling_initializer(
     factor: float = 2.0, mode: str = "FAN_IN", uniform: bool = False, seed: Any = None, dtype: Any = "float32"
 ) -> Initializer:
