@@ -24,10 +24,11 @@ def pip(*arguments: str):
 
 
 def test_contents(wheel: Path):
-    """Every module, the typing marker and the licence are in it; tests and examples are not."""
+    """Every module, the typing marker, data and the licence are in it; pages, tests and examples are not."""
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     package = ROOT / "jaxscope"
-    expected = {*package.rglob("*.py"), package / "py.typed"}
+    expected = {path for ending in ("*.py", "*.txt", "py.typed") for path in package.rglob(ending)}
+    assert package / "tf1" / "tf1_names.txt" in expected
     assert files == {path.relative_to(ROOT).as_posix() for path in expected}
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
