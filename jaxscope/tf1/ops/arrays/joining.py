@@ -11,7 +11,7 @@ from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["concat", "stack"]
+__all__ = ["concat", "parallel_stack", "stack"]
 
 
 def _listed(values: Any) -> list[Any]:
@@ -77,3 +77,18 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
         fold=lambda *arrays: np.stack(arrays, where),
         name=name,
     )
+
+
+@export("parallel_stack")
+def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
+    """Return tensors of one shape as one tensor, with a new first axis.
+
+    Args:
+        values: Tensors of one dtype and shape.
+        name: A name for the result.
+
+    Raises:
+        TensorValueError: If the shapes differ (`tensor_value`).
+        TensorTypeError: If dtypes differ (`dtypes_disagree`).
+    """
+    return stack(values, 0, name)
