@@ -12,7 +12,7 @@ from jax.tree_util import DictKey
 import jaxscope as js
 from jaxscope.checkpoint import along, beside
 from jaxscope.checkpoint.plans import Plan
-from jaxscope.checkpoint.reads import Read, fetched
+from jaxscope.checkpoint.reads import Read, fetched, struct_of
 from jaxscope.checkpoint.report import Report
 from jaxscope.errors import near
 
@@ -93,6 +93,15 @@ class Loaded(Mapping[str, jax.Array]):
     def variables(self) -> js.Variables:
         """All of them, as `Variables`, trainable as the specs say, or as they were when they were saved."""
         return js.Variables(self._read(self._names), non_trainable=self._plan.frozen)
+
+    def shape_dtypes(self) -> js.Variables:
+        """Return what stands for each of them, a `jax.ShapeDtypeStruct`, and read none."""
+        found: dict[str, Any] = {
+            name: struct_of(self._stored, read.wanted.name, None if read.impl else read.wanted.dtype)
+            for name, read in self._plan.reads.items()
+        }
+        found |= dict(self._plan.drawn.shape_dtypes())
+        return js.Variables(found, non_trainable=self._plan.frozen)
 
     @property
     def opt_state(self) -> Any:
