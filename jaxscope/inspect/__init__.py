@@ -2,6 +2,19 @@
 
 from jaxscope.inspect.diff import Diff, Difference, diff
 from jaxscope.inspect.renames import Proposal
+from jaxscope.inspect.sharing import Asked, Request, Sharing, sharing
 from jaxscope.inspect.summary import Row, Summary, summary
 
-__all__ = ["Diff", "Difference", "Proposal", "Row", "Summary", "diff", "summary"]
+__all__ = [
+    "Asked",
+    "Diff",
+    "Difference",
+    "Proposal",
+    "Request",
+    "Row",
+    "Sharing",
+    "Summary",
+    "diff",
+    "sharing",
+    "summary",
+]
