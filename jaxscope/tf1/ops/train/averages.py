@@ -1,0 +1,194 @@
+"""`tf.train.ExponentialMovingAverage`."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+import jaxscope as js
+from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
+from jaxscope.tf1.base.exporting import export
+from jaxscope.tf1.base.operation import compute
+from jaxscope.tf1.base.tensor import Operation, Tensor
+from jaxscope.tf1.ops.train.slots import new_slot
+from jaxscope.tf1.ops.variables import collections
+from jaxscope.tf1.ops.variables.variable import Variable
+
+__all__ = ["ExponentialMovingAverage", "assign_moving_average"]
+
+
+@export("train.ExponentialMovingAverage")
+class ExponentialMovingAverage:
+    """Moving averages of variables and tensors: `average = decay * average + (1 - decay) * value`.
+
+    Args:
+        decay: The share that stays in a step.
+        num_updates: How many steps were taken, by which the decay is `min(decay, (1 + n) / (10 + n))`; None
+            for the decay as it is.
+        zero_debias: Whether averages of tensors, which begin with zeros, are corrected for that.
+        name: The last part of the averages' names.
+
+    Example:
+        >>> @js.transform
+        ... def net():
+        ...     w = js.tf1.get_variable("w", [], initializer=js.tf1.ones_initializer())
+        ...     ema = ExponentialMovingAverage(0.9)
+        ...     ema.apply([w])
+        ...     return ema.average(w).name
+        >>> net.apply_with_state(net.init(jax.random.key(0)))[0]
+        'w/ExponentialMovingAverage:0'
+    """
+
+    def __init__(
+        self,
+        decay: Any,
+        num_updates: Any = None,
+        zero_debias: bool = False,
+        name: str = "ExponentialMovingAverage",
+    ) -> None:
+        self._decay, self._num_updates, self._zero_debias, self._name = decay, num_updates, zero_debias, name
+
+    @property
+    def name(self) -> str:
+        """The last part of the averages' names."""
+        return self._name
+
+    @property
+    def _averages(self) -> dict[Any, Variable]:
+        """The averages of this pass."""
+        return js.per_pass(("jaxscope.tf1 averages", self), dict)
+
+    def apply(self, var_list: Any = None) -> Operation:
+        """Let the averages take a step, at once, and make those that are not there.
+
+        Args:
+            var_list: Variables and tensors; all trainable and averaged variables if left out.
+
+        Raises:
+            TensorTypeError: If one is not of fractions (`tensor_type`).
+            TensorValueError: If one has an average of this name already (`tensor_value`).
+            StateError: In `net.apply`, which keeps no state; call `net.apply_with_state`.
+        """
+        if var_list is None:
+            both = [*collections.trainable_variables(), *collections.moving_average_variables()]
+            var_list = list(dict.fromkeys(both))
+        averages = self._averages
+        for var in var_list:
+            if not var.dtype.is_floating:
+                raise TensorTypeError(f"The variables must be half, float, or double: {var.name}")
+            key = _key(var)
+            if key in averages and averages[key]._full in self._made_now():
+                raise TensorValueError(f"Moving average already computed for: {var.name}")
+            if isinstance(var, Variable):
+                averages[key] = new_slot(var, self._name, var.initialized_value()._held)
+                collections.add_to_collection(js.GraphKeys.MOVING_AVERAGE_VARIABLES, var)
+            else:
+                averages[key] = new_slot(var, self._name, zeros=True)
+        decay = self._share()
+        for var in var_list:
+            average = averages[_key(var)]
+            debias = self._zero_debias and not isinstance(var, Variable)
+            assign_moving_average(average, var, decay, zero_debias=debias)
+        return Operation(self._name, "NoOp")
+
+    def _made_now(self) -> set[str]:
+        return {average._full for average in self._averages.values()}
+
+    def _share(self) -> Tensor:
+        decay = convert_to_tensor(self._decay, "float32")
+        if self._num_updates is None:
+            return decay
+        updates = convert_to_tensor(self._num_updates)
+
+        def least(decay: Any, n: Any) -> Any:
+            n = jnp.asarray(n).astype(jnp.float32)
+            return jnp.minimum(decay, (1 + n) / (10 + n))
+
+        return compute("Minimum", least, decay, updates)
+
+    def average(self, var: Any) -> Variable | None:
+        """Return the average of a variable, or None before `apply`.
+
+        Args:
+            var: The variable or tensor.
+        """
+        return self._averages.get(_key(var))
+
+    def average_name(self, var: Any) -> str:
+        """Return the full name of the average of a variable.
+
+        Args:
+            var: The variable or tensor.
+        """
+        return f"{var.op.name}/{self._name}"
+
+    def variables_to_restore(self, moving_avg_variables: Any = None) -> dict[str, Variable]:
+        """Return variables by the names to read them under: the averages' for those that have one.
+
+        Args:
+            moving_avg_variables: Those that have one; all trainable and averaged ones if left out.
+        """
+        if moving_avg_variables is None:
+            moving_avg_variables = [
+                *collections.trainable_variables(),
+                *collections.moving_average_variables(),
+            ]
+        averaged = list(dict.fromkeys(moving_avg_variables))
+        found = {self.average_name(one): one for one in averaged}
+        names = {one.op.name for one in averaged}
+        others = [one for one in collections.global_variables() if one.op.name not in names]
+        return {**found, **{one.op.name: one for one in others}}
+
+
+def _key(var: Any) -> Any:
+    return var.op.name if isinstance(var, Variable) else var
+
+
+def assign_moving_average(
+    variable: Any, value: Any, decay: Any, zero_debias: bool = True, name: str | None = None
+) -> Tensor:
+    """Let a moving average take a step, at once, and return it.
+
+    Args:
+        variable: The average.
+        value: What it goes towards.
+        decay: The share that stays.
+        zero_debias: Whether it began with zeros, which is corrected: variables `biased` and `local_step` are
+            beside it.
+        name: A name for the result.
+    """
+    new, share = convert_to_tensor(value), convert_to_tensor(decay, "float32")
+    if not zero_debias:
+
+        def stepped(old: Any, new: Any, share: Any) -> Any:
+            return old - (old - new) * (1 - jnp.asarray(share, jnp.asarray(old).dtype))
+
+        return variable.assign(compute("Sub", stepped, variable.value(), new, share, known=False))
+    biased = new_slot(variable, "biased", zeros=True)
+    count = new_slot(variable, "local_step", zeros=True) if not variable.shape.ndims else _scalar(variable)
+
+    def towards(old: Any, new: Any, share: Any) -> Any:
+        return old - (old - new) * (1 - share)
+
+    biased.assign(compute("Sub", towards, biased.value(), new, share, known=False))
+    count.assign_add(1.0)
+
+    def unbiased(biased: Any, n: Any, share: Any) -> Any:
+        return biased / (1 - share**n)
+
+    return variable.assign(
+        compute("RealDiv", unbiased, biased.value(), count.value(), share, known=False), name=name
+    )
+
+
+def _scalar(variable: Any) -> Variable:
+    class _Zero:
+        op, dtype = variable.op, variable.dtype
+
+        @staticmethod
+        def get_shape() -> Any:
+            from jaxscope.tf1.base.shapes import TensorShape
+
+            return TensorShape([])
+
+    return new_slot(_Zero(), "local_step", zeros=True)
