@@ -9,6 +9,7 @@ import numpy as np
 from jaxscope.tf1.base.dtypes import DType, as_dtype, canonical
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
+from jaxscope.tf1.base.pending import settled
 from jaxscope.tf1.base.shapes import Dimension, TensorShape
 from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 
@@ -267,7 +268,7 @@ def as_array(value: Any, dtype: Any = None) -> jax.Array:
         TensorTypeError: If it cannot be one (`tensor_type`).
         TensorValueError: If a tensor has another dtype (`tensor_dtype`).
     """
-    return jnp.asarray(convert_to_tensor(value, dtype)._held)
+    return jnp.asarray(settled(convert_to_tensor(value, dtype)._held))
 
 
 @export("constant")

@@ -19,6 +19,7 @@ from jaxscope.errors import JaxscopeError
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import as_dtype
 from jaxscope.tf1.base.errors import NotStaticError, TensorTypeError, TensorValueError, UnimplementedError
+from jaxscope.tf1.base.pending import Pending, is_pending, settled
 from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 
 __all__ = [
@@ -76,6 +77,8 @@ def compute_tree(
 ) -> Any:
     """Do what `compute` does, for a function that returns a tree of arrays."""
     held = [tensor._held for tensor in tensors]
+    if any(map(is_pending, held)):
+        return _of_pending(kind, function, tensors, name)
     try:
         if fold is not None and all(map(_folds, held)):
             with np.errstate(all="ignore"):
@@ -99,6 +102,18 @@ def compute_tree(
     again = _Again(function, tensors)
     wrapped = [wrap(leaf, kind, name, functools.partial(again.leaf, i)) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, wrapped)
+
+
+def _of_pending(
+    kind: str, function: Callable[..., Any], tensors: Sequence[Tensor], name: str | None
+) -> Tensor:
+    """Return what is computed of something that is drawn where a variable begins with it."""
+    held = [tensor._held for tensor in tensors]
+    parts = [one if is_pending(one) else known_value(tensor) for one, tensor in zip(held, tensors, strict=True)]
+    if any(part is None for part in parts):  # what is traced belongs to no initial value
+        return compute(kind, function, *(wrap(settled(one)) for one in held), known=False, name=name)
+    result = jax.eval_shape(function, *parts)
+    return wrap(Pending(result.shape, result.dtype, function, parts), kind, name)
 
 
 def _as_operand(held: Any) -> Any:

@@ -19,6 +19,7 @@ from jaxscope.tf1.base.errors import (
     TensorTypeError,
 )
 from jaxscope.tf1.base.exporting import export
+from jaxscope.tf1.base.pending import settled
 from jaxscope.tf1.base.shapes import TensorShape
 
 __all__ = ["Operation", "Tensor", "is_tensor", "known_value", "wrap"]
@@ -118,7 +119,7 @@ class Tensor:
         return []
 
     def __jax_array__(self) -> jax.Array:
-        return self._held if isinstance(self._held, jax.Array) else jax.numpy.asarray(self._held)
+        return self._held if isinstance(self._held, jax.Array) else jax.numpy.asarray(settled(self._held))
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise TensorArrayConversionError(

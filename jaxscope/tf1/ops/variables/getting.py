@@ -9,6 +9,7 @@ import jax
 import jaxscope as js
 from jaxscope.tf1.base.dtypes import as_dtype
 from jaxscope.tf1.base.exporting import export
+from jaxscope.tf1.base.pending import is_pending
 from jaxscope.tf1.base.tensor import wrap
 from jaxscope.tf1.ops.variables.adapting import (
     array_of,
@@ -97,6 +98,8 @@ def get_variable(
     }
     scope = js.get_variable_scope()
     sizes = shape_of(shape)
+    if is_pending(kwargs["initializer"]) and shape is None:
+        sizes, kwargs["dtype"] = kwargs["initializer"].shape, kwargs["initializer"].dtype
     if custom_getter is None and scope.custom_getter is None:
         array = js.get_variable(name, sizes, **kwargs)
         return object_of(array, trainable=kwargs["trainable"], scope=scope, own=name)

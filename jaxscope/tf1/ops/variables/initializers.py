@@ -11,6 +11,7 @@ import jaxscope as js
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.dtypes import as_dtype, canonical
 from jaxscope.tf1.base.exporting import export, export_constant
+from jaxscope.tf1.base.pending import Pending
 from jaxscope.tf1.base.tensor import Tensor, is_tensor, wrap
 from jaxscope.tf1.ops.variables.adapting import OnArrays, shape_of, value_of
 
@@ -36,16 +37,18 @@ class Initializer:
             dtype: The dtype; the initializer's if left out.
             partition_info: Without meaning here.
 
-        Raises:
-            KeyStreamError: If it draws, and no `js.random_keys` is open.
+        Returns:
+            A tensor. A variable that begins with it draws it from its own key; all else that is computed of
+            it takes a key of `js.random_keys`.
         """
         law = self._of_js
         if law is None:
             raise NotImplementedError
         sizes = tuple(shape_of(shape))
         kind = canonical(self._dtype if dtype is None else dtype)
-        key = js.next_key() if _draws(law) else jax.random.key(0)
-        return wrap(law(key, sizes, kind.dtype), type(self).__name__)
+        if _draws(law):
+            return wrap(Pending(sizes, kind.dtype, lambda key: law(key, sizes, kind.dtype)), type(self).__name__)
+        return wrap(law(jax.random.key(0), sizes, kind.dtype), type(self).__name__)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that it was made with."""
@@ -295,9 +298,6 @@ def initializer_of(initializer: Any) -> Any:
     inner = getattr(initializer, "_of_js", None)
     if inner is not None:
         return inner
-    law = getattr(initializer, "_law", None)
-    if law is not None:  # a tensor that is drawn
-        return law
     if is_tensor(initializer) or not callable(initializer):
         return value_of(initializer)
     names = _names(initializer)

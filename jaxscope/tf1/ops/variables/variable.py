@@ -12,10 +12,10 @@ from jaxscope.tf1.base.dtypes import DType, as_dtype
 from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
+from jaxscope.tf1.base.pending import is_pending
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
 from jaxscope.tf1.ops.variables.adapting import (
-    dtype_of,
     on_arrays,
     shape_of,
     value_of,
@@ -119,7 +119,7 @@ class Variable:
             trainable,
             keys,
             name="Variable" if name is None else name,
-            dtype=None if sizes is None else dtype_of(dtype),
+            dtype=None if sizes is None else start.dtype,
             shape=sizes,
             constraint=on_arrays(constraint),
         )
@@ -203,8 +203,8 @@ class Variable:
 
     @property
     def initial_value(self) -> Tensor:
-        """The value: in `net.init` the initial one."""
-        return self.value()
+        """The value before any training: in `net.init` the initial one."""
+        return self.initialized_value()
 
     @property
     def constraint(self) -> None:
@@ -221,6 +221,10 @@ class Variable:
         over = trained.get()
         if over and self._full in over:
             return over[self._full]
+        return self._untrained()
+
+    def _untrained(self) -> Any:
+        """Return the value that it has in the pass, without what `tf1.train_step` has changed."""
         if self._trainable and self._state == trace_state():
             return self._array
         found = read(self._full)
@@ -237,8 +241,8 @@ class Variable:
         return self.__tf_tensor__()
 
     def initialized_value(self) -> Tensor:
-        """Return its value as a tensor: in `net.init` the initial one."""
-        return self.__tf_tensor__()
+        """Return its value as a tensor, before any training: in `net.init` the initial one."""
+        return wrap(self._untrained(), "Identity")
 
     def _as_graph_element(self) -> Tensor:
         return self.__tf_tensor__()
@@ -361,12 +365,10 @@ js.register_returned(Variable, lambda variable: jax.numpy.asarray(variable._read
 
 def start_of(value: Any, dtype: Any) -> tuple[Any, Any]:
     """Return what `js.Variable` starts from, and a shape where that is an initializer."""
-    law = getattr(value, "_law", None)
-    if law is not None:
-        return law, tuple(value.shape.as_list())
     if callable(value) and not hasattr(type(value), "__tf_tensor__"):
-        return (lambda: value_of(value(), dtype)), None
-    return value_of(value, dtype), None
+        value = value()
+    start = value_of(value, dtype)
+    return (start, start.shape) if is_pending(start) else (start, None)
 
 
 def written(variable: Variable, new: Any) -> Any:
