@@ -158,7 +158,7 @@ def test_each_package_of_the_core_has_a_page(folder: Path):
     assert set(named) == {name.removeprefix("core.") for name in (below[0] if below else {"errors"})}
 
 
-@pytest.mark.parametrize("wing", ["getters", "optim", "checkpoint", "checkpoint/tf1", "sharding"])
+@pytest.mark.parametrize("wing", ["getters", "optim", "checkpoint", "checkpoint/tf1", "sharding", "inspect"])
 def test_wings_have_a_page(wing: str):
     """Likewise, for those that have grown."""
     lines = (PACKAGE / wing / "README.md").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""An open file as TF1's reader of checkpoints shows it: names, shapes and types, and values as they are there."""
+"""An open file as TF1's reader of checkpoints shows it: names, shapes, types, and values as they are."""
 
 import functools
 import os
@@ -43,14 +43,14 @@ class CheckpointReader(Mapping[str, np.ndarray[Any, Any]]):
         self.path = self._stored.path
         names = [name for name in self._stored.entries if not reads.is_hidden(self._stored, name)]
         self._entries = {name: self._stored.entries[name] for name in names}
-        self.non_trainable = frozenset(
-            name for name in names if contents.FROZEN + name in self._stored.facts
-        )
+        self.non_trainable = frozenset(name for name in names if contents.FROZEN + name in self._stored.facts)
 
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         if name not in self._entries:
             close = near(str(name), self._entries)
-            raise KeyError(f"no array {name!r} in {self.path!r}" + (f"; near names: {close}" if close else ""))
+            raise KeyError(
+                f"no array {name!r} in {self.path!r}" + (f"; near names: {close}" if close else "")
+            )
         reads.check_expansion(self._stored, [name])
         return self._stored.numpy(name)
 

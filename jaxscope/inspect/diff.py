@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxscope.inspect.leaves import Leaf, Named, leaves
+from jaxscope.inspect.leaves import Leaf, Named, is_key, leaves
 from jaxscope.inspect.renames import Proposal, Rename, proposed, renamed
 from jaxscope.inspect.tables import Shown, Table, counted, number
 
@@ -96,7 +96,7 @@ class Diff(Shown):
     def to_json(self) -> str:
         """Return all of it as JSON; what is not finite is null, and equal content is told by `renames`."""
         rows = [
-            {name: None if value in (math.inf,) else value for name, value in row._asdict().items()}
+            {name: None if value == math.inf else value for name, value in row._asdict().items()}
             for row in self.rows
         ]
         renames = [one._asdict() for one in self.renames]
@@ -210,7 +210,7 @@ def compared(a: Any, b: Any, rtol: float = 0.0, atol: float = 0.0) -> tuple[int,
 
 
 def _flat(value: Any) -> np.ndarray[Any, Any]:
-    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if is_key(value.dtype):
         value = jax.random.key_data(value)
     return np.ascontiguousarray(value).reshape(-1)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 import jaxscope as js
 
@@ -32,14 +34,14 @@ class Leaf(NamedTuple):
     note: str = ""
 
     @property
-    def count(self) -> int:
+    def elements(self) -> int:
         """The number of elements."""
         return 0 if self.shape is None else math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
         """The size, in bytes."""
-        return self.count * int(getattr(self.dtype, "itemsize", 0))
+        return self.elements * int(getattr(self.dtype, "itemsize", 0))
 
     @property
     def type(self) -> str:
@@ -106,6 +108,19 @@ def is_array(value: Any) -> bool:
     return not isinstance(value, type) and hasattr(value, "shape") and hasattr(value, "dtype")
 
 
+def on_host(value: Any) -> bool:
+    """Tell whether an array is in the host's memory, so that NumPy can look at it there."""
+    if not isinstance(value, jax.Array):
+        return True
+    devices: Any = value.sharding.device_set
+    return len(devices) == 1 and next(iter(devices)).platform == "cpu"
+
+
+def is_key(dtype: Any) -> bool:
+    """Tell whether arrays of a type are of typed keys."""
+    return jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
 def _of_tree(tree: Any) -> Iterator[Leaf]:
     if isinstance(tree, Mapping):  # in its own order, which a flattened dict has not
         for key, value in tree.items():
@@ -130,7 +145,7 @@ def _leaf(name: str, value: Any, trainable: bool | None) -> Leaf:
         value = np.asarray(value)
     if not is_array(value):
         return Leaf(name, None, None, trainable, None, f"= {value!r}"[:80])
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise js.errors.VariablesMismatchError(
             f"{name!r} has no value yet: it is traced",
             fix="return it from the jitted function, and look at the result; or look at its specs",

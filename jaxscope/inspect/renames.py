@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 import jaxscope as js
-from jaxscope.inspect.leaves import Leaf
+from jaxscope.inspect.leaves import Leaf, is_key
 
 #: Patterns of whole names -> new names (`\1` for a group), None to leave it out; or a function of the name.
 Rename = Mapping[str, str | None] | Callable[[str], str | None] | None
@@ -132,7 +132,7 @@ def _by_content(old: Mapping[str, Leaf], new: Mapping[str, Leaf]) -> dict[str, s
     def contents(leaves: Mapping[str, Leaf]) -> dict[Any, list[str]]:
         made: dict[Any, list[str]] = {}
         for name, leaf in leaves.items():
-            if leaf.read is not None and leaf.type in shared and leaf.count > 1:
+            if leaf.read is not None and leaf.type in shared and leaf.elements > 1:
                 made.setdefault((leaf.type, _digest(leaf.read())), []).append(name)
         return made
 
@@ -145,7 +145,7 @@ def _by_content(old: Mapping[str, Leaf], new: Mapping[str, Leaf]) -> dict[str, s
 
 
 def _digest(value: Any) -> bytes:
-    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if is_key(value.dtype):
         value = jax.random.key_data(value)
     data = np.ascontiguousarray(value).reshape(-1)
     return hashlib.blake2b(data.view(np.uint8).data, digest_size=16).digest()

@@ -82,13 +82,14 @@ class Sharing(Shown):
                 notes = ", ".join(filter(None, [times, scope, frozen]))
                 lines.append((*head, request.place, notes))
         shared = len(self.shared)
-        title = f"{counted(len(self.rows), 'variable')}, of which {shared} {'is' if shared == 1 else 'are'} shared"
+        title = f"{counted(len(self.rows), 'variable')}, {shared} shared"
         return Table(("name", "type", "", "asked for at", ""), lines, before=(title,))
 
     def to_json(self) -> str:
         """Return the rows as JSON."""
         rows = [
-            {**row._asdict(), "requests": [request._asdict() for request in row.requests]} for row in self.rows
+            {**row._asdict(), "requests": [request._asdict() for request in row.requests]}
+            for row in self.rows
         ]
         return json.dumps({"rows": rows})
 
@@ -142,8 +143,13 @@ def sharing(net: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Sharing:
                 name,
                 f"{spec.dtype.name}[{','.join(map(str, spec.shape))}]",
                 spec.trainable,
-                tuple(Request(*place, len(made), any(made)) for place, made in requests[name].items()),
+                tuple(_request(place, made) for place, made in requests[name].items()),
             )
             for name, spec in specs.items()
         )
     )
+
+
+def _request(place: tuple[str, int, str, str], made: list[bool]) -> Request:
+    file, line, function, scope = place
+    return Request(file, line, function, scope, len(made), any(made))

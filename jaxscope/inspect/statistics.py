@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxscope.inspect.leaves import on_host
+
 #: How many elements are looked at together: about what a cache holds in float64.
 _PIECE = 2**17
 #: Up to how many elements an array is fetched from wherever it is, and joined with others.
@@ -27,7 +29,7 @@ class Statistics(NamedTuple):
     """What is known of numbers.
 
     Attributes:
-        count: How many numbers were looked at.
+        elements: How many numbers were looked at.
         total: The sum of those that are finite.
         norm: Their Euclidean norm.
         min: The least of them; infinity for none.
@@ -36,7 +38,7 @@ class Statistics(NamedTuple):
         inf: How many are infinite.
     """
 
-    count: int = 0
+    elements: int = 0
     total: float = 0.0
     norm: float = 0.0
     min: float = math.inf
@@ -47,7 +49,7 @@ class Statistics(NamedTuple):
     @property
     def mean(self) -> float:
         """The mean of those that are finite; NaN for none."""
-        finite = self.count - self.nan - self.inf
+        finite = self.elements - self.nan - self.inf
         return self.total / finite if finite else math.nan
 
 
@@ -56,7 +58,7 @@ def together(sets: Sequence[Statistics]) -> Statistics:
 
     Example:
         >>> together([of(np.array([3.0])), of(np.array([-4.0, np.nan]))])
-        Statistics(count=3, total=-1.0, norm=5.0, min=-4.0, max=3.0, nan=1, inf=0)
+        Statistics(elements=3, total=-1.0, norm=5.0, min=-4.0, max=3.0, nan=1, inf=0)
     """
     if len(sets) == 1:
         return sets[0]
@@ -80,13 +82,13 @@ def of_all(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Statistics]
     """
     small: list[tuple[str, Any]] = []
     for name, value in values:
-        on_host = _on_host(value)
-        if value.size <= _SMALL and (on_host or value.is_fully_addressable):
+        here = on_host(value)
+        if value.size <= _SMALL and (here or value.is_fully_addressable):
             small.append((name, value))
             if len(small) == _TOGETHER:
                 yield from _of_small(small)
                 small = []
-        elif on_host:
+        elif here:
             yield name, of_host(np.asarray(value))
         else:
             yield name, of_device(value)
@@ -104,13 +106,6 @@ def of(value: Any) -> Statistics:
     """
     (found,) = of_all([("", value)])
     return found[1]
-
-
-def _on_host(value: Any) -> bool:
-    if not isinstance(value, jax.Array):
-        return True
-    devices = value.sharding.device_set
-    return len(devices) == 1 and next(iter(devices)).platform == "cpu"
 
 
 # --- on the host -----------------------------------------------------------------------------------
@@ -181,7 +176,9 @@ def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistic
         )
         # Those with NaN, infinity, or squares that float64 has not, are looked at one by one.
         plain = np.isfinite(sums) & (sums > 1e-290)
-        rows = zip(names, sizes.tolist(), totals.tolist(), np.sqrt(sums).tolist(), least.tolist(), strict=True)
+        rows = zip(
+            names, sizes.tolist(), totals.tolist(), np.sqrt(sums).tolist(), least.tolist(), strict=True
+        )
         for at, ((name, size, total, norm, low), high) in enumerate(zip(rows, most.tolist(), strict=True)):
             if plain[at]:
                 yield name, Statistics(size, total, norm, low, high)
@@ -191,7 +188,7 @@ def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistic
 
 def _fetched(values: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
     for value in values:
-        if not _on_host(value):
+        if not on_host(value):
             value.copy_to_host_async()
     return [np.asarray(value) for value in values]
 

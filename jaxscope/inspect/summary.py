@@ -17,7 +17,7 @@ class Row(NamedTuple):
     Attributes:
         name: The scope; "" for the root.
         variables: How many variables count to it.
-        count: How many elements these have.
+        elements: How many elements these have.
         bytes: Their size.
         dtypes: The types that they have, the most frequent first.
         frozen: How many of them are not trainable.
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
     name: str
     variables: int
-    count: int
+    elements: int
     bytes: int
     dtypes: tuple[str, ...]
     frozen: int
@@ -89,7 +89,7 @@ class Summary(Shown):
         ]
         notes = ", ".join(filter(None, ["" if total else frozen, row.note]))
         return (
-            *(row.name or "(root)", second, f"{row.count:,}", human_bytes(row.bytes), _few(row.dtypes)),
+            *(row.name or "(root)", second, f"{row.elements:,}", human_bytes(row.bytes), _few(row.dtypes)),
             *(*shown, *counts, notes),
         )
 
@@ -157,12 +157,16 @@ def _row(name: str, members: list[Leaf], found: dict[str, Statistics]) -> Row:
     return Row(
         name,
         len(members),
-        sum(leaf.count for leaf in members),
+        sum(leaf.elements for leaf in members),
         sum(leaf.nbytes for leaf in members),
         tuple(sorted(kinds, key=lambda kind: -kinds[kind])),
         sum(leaf.trainable is False for leaf in members),
-        *((numbers.norm, numbers.min, numbers.max, numbers.mean) if sets else (None,) * 4),
-        *((numbers.nan, numbers.inf) if sets else (None,) * 2),
+        numbers.norm if sets else None,
+        numbers.min if sets else None,
+        numbers.max if sets else None,
+        numbers.mean if sets else None,
+        numbers.nan if sets else None,
+        numbers.inf if sets else None,
         members[0].shape if len(members) == 1 else None,
         members[0].note if len(members) == 1 else "",
     )

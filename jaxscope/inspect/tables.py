@@ -44,7 +44,9 @@ class Table:
             width = max(map(len, columns[at]))
             right = at in self.right
             columns[at] = tuple([cell.rjust(width) if right else cell.ljust(width) for cell in columns[at]])
-        header, *body = ["  ".join(cells).rstrip() for cells in zip(*(columns[at] for at in kept), strict=True)]
+        header, *body = [
+            "  ".join(cells).rstrip() for cells in zip(*(columns[at] for at in kept), strict=True)
+        ]
         rule = "-" * len(header)
         yield header, "header"
         yield rule, "rule"
@@ -66,7 +68,9 @@ class Table:
         rows = [_row("th", self.header, self)]
         rows += [_row("td", cells, self, loud=at in self.loud) for at, cells in shown]
         rows += [_row("th", self.total, self)] if self.total else []
-        around = ["".join(f"<div>{escape(line)}</div>" for line in lines) for lines in (self.before, self.after)]
+        around = [
+            "".join(f"<div>{escape(line)}</div>" for line in lines) for lines in (self.before, self.after)
+        ]
         return f"{around[0]}<table>{''.join(rows)}</table>{around[1]}" if self.rows else "".join(around)
 
 
