@@ -231,7 +231,8 @@ def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:
 
     outside: dict[str, Any] = {}
     grad = jax.grad(loss, has_aux=True, allow_int=True)
-    if case["fn"].startswith("snippet") or "random" in case.get("tags", ()) or "dropout" in case["fn"]:
+    draws = "random" in case.get("tags", ()) or "dropout" in case["fn"] or "random" in case["fn"]
+    if case["fn"].startswith("snippet") or draws:
         net = js.transform(_with_keys(grad))
         variables = net.init(jax.random.key(0), floats)
         (grads, kept), _ = net.apply_with_state(variables, floats)
