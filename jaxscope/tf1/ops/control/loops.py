@@ -169,7 +169,7 @@ class _Loop:
                 )
         elif most is None and 0 not in traced.uses():
             result = jax.lax.while_loop(
-                lambda now: jnp.reshape(test(zero, *now)[0], ()), lambda now: traced(zero, *now), arrays
+                lambda now: _scalar(test(zero, *now)[0]), lambda now: traced(zero, *now), arrays
             )
         else:
             result = jax.lax.while_loop(
@@ -236,8 +236,12 @@ class _Loop:
 
 
 def _and(holds: Any, n: Any, most: int | None) -> Any:
-    holds = jnp.reshape(holds, ())
+    holds = _scalar(holds)
     return holds if most is None else holds & (n < most)
+
+
+def _scalar(array: Any) -> Any:
+    return jnp.reshape(array, ()) if array.ndim else array
 
 
 def _is_shape(value: Any) -> bool:

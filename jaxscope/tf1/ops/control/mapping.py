@@ -1,4 +1,4 @@
-"""`tf.map_fn`, `tf.scan`, `tf.foldl`, `tf.foldr`: a function applied along the first axis, by `jax.lax.scan`."""
+"""`tf.map_fn`, `tf.scan`, `tf.foldl`, `tf.foldr`: a function along the first axis, by `jax.lax.scan`."""
 
 from collections.abc import Callable
 from typing import Any

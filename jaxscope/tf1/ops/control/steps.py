@@ -165,7 +165,7 @@ class Part:
 
 
 def concrete(value: Any) -> np.ndarray[Any, Any] | None:
-    """Return the numbers of an array, if it has some: no tracer, or one of `jax.grad` outside of `jax.jit`."""
+    """Return the numbers of an array, if it has some: it is no tracer, or one of `jax.grad` alone."""
     if isinstance(value, np.ndarray | np.generic | int | float | bool):
         return np.asarray(value)
     if isinstance(value, Tracer):

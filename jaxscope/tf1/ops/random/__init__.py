@@ -1,0 +1,1 @@
+"""What is drawn: `tf.random_uniform` and its like, by keys of the open stream."""
