@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -48,7 +47,7 @@ def space_to_depth(input: Any, block_size: int, name: str | None = None, data_fo
     if b < 2 or h % b or w % b:
         raise TensorValueError(f"images of {h} x {w} are not made up of blocks of {b}")
 
-    def move(x: Any) -> jax.Array:
+    def move(x: Any) -> Any:
         if last:
             parts = jnp.reshape(x, (n, h // b, b, w // b, b, c))
             return jnp.reshape(jnp.transpose(parts, (0, 1, 3, 2, 4, 5)), (n, h // b, w // b, b * b * c))
@@ -78,7 +77,7 @@ def depth_to_space(input: Any, block_size: int, name: str | None = None, data_fo
         raise TensorValueError(f"{c} channels do not make up blocks of {b} x {b}")
     d = c // (b * b)
 
-    def move(x: Any) -> jax.Array:
+    def move(x: Any) -> Any:
         if last:
             parts = jnp.reshape(x, (n, h, w, b, b, d))
             return jnp.reshape(jnp.transpose(parts, (0, 1, 3, 2, 4, 5)), (n, h * b, w * b, d))
@@ -120,7 +119,7 @@ def space_to_batch_nd(input: Any, block_shape: Any, paddings: Any, name: str | N
         raise TensorValueError(f"padded axes of sizes {space} are not made up of blocks of {block}")
     rest = shape[m + 1 :]
 
-    def move(x: Any) -> jax.Array:
+    def move(x: Any) -> Any:
         x = jnp.pad(x, [(0, 0), *pads, *[(0, 0)] * len(rest)])
         cut = [part for n, b in zip(space, block, strict=True) for part in (n // b, b)]
         x = jnp.reshape(x, (shape[0], *cut, *rest))
@@ -154,7 +153,7 @@ def batch_to_space_nd(input: Any, block_shape: Any, crops: Any, name: str | None
     if any(sum(pair) > n for pair, n in zip(cuts, space, strict=True)):
         raise TensorValueError(f"crops {cuts} are larger than axes of sizes {space}")
 
-    def move(x: Any) -> jax.Array:
+    def move(x: Any) -> Any:
         x = jnp.reshape(x, (*block, batch, *shape[1:]))
         order = [part for i in range(m) for part in (m + 1 + i, i)]
         x = jnp.transpose(x, (m, *order, *range(2 * m + 1, 2 * m + 1 + len(rest))))

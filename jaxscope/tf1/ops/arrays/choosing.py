@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.dtypes import canonical
@@ -25,7 +26,7 @@ def chosen(tensor: Tensor, argument: str) -> np.ndarray[Any, Any]:
     known = known_value(tensor)
     if known is None:
         plain = jax.lax.stop_gradient(tensor._held)  # a tracer of `jax.grad` alone has its number
-        if isinstance(plain, jax.core.Tracer):
+        if isinstance(plain, Tracer):
             raise NotStaticError(
                 f"{argument} decides about shapes, must be known while tracing, and is not",
                 fix="tf.where(mask, x, 0) keeps the shape; or compute it outside of jax.jit, and pass it in",
@@ -160,7 +161,7 @@ class UniqueWithCounts(NamedTuple):
 
     y: Tensor
     idx: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment] # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class ListDiff(NamedTuple):

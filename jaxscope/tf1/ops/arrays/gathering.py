@@ -81,7 +81,7 @@ def gather(
         )
     check_indices(where, (shape[along],))
 
-    def pick(x: Any, i: Any) -> jax.Array:
+    def pick(x: Any, i: Any) -> Any:
         def one(array: Any, places: Any) -> Any:
             return jnp.asarray(array)[(slice(None),) * (along - batch) + (places,)]
 
@@ -141,7 +141,7 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: An
         raise TensorValueError(f"places of {length} numbers in a tensor of shape {tensor.get_shape()}")
     check_indices(where, shape[batch : batch + length])
 
-    def pick(x: Any, i: Any) -> jax.Array:
+    def pick(x: Any, i: Any) -> Any:
         def one(array: Any, numbers: Any) -> Any:
             if not numbers.shape[-1]:
                 return jnp.broadcast_to(array, (*numbers.shape[:-1], *array.shape))

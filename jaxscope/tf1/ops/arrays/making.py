@@ -176,9 +176,9 @@ def range_(
         raise TensorValueError(f"no sequence leads from {first} to {last} by steps of {step}")
     count = int(np.ceil((last - first) / step)) if target.is_floating else len(range(first, last, step))
     if target.is_integer and count <= FOLD_LIMIT:
-        return wrap(np.arange(first, last, step, target.dtype)[:count], "Range", name)
+        return wrap(np.arange(first, last, step).astype(target.dtype), "Range", name)
 
-    def sequence() -> jax.Array:
+    def sequence() -> Any:
         if first == 0 and step == 1:
             return jnp.arange(count, dtype=target.dtype)
         if target.is_integer:

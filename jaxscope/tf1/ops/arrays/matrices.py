@@ -176,7 +176,7 @@ def matrix_diag_part(
         TensorValueError: If the rank is less than 2, or there is no such diagonal (`tensor_value`).
     """
     tensor, offset = matrix_of(input, "matrix_diag_part"), _one_diagonal(k)
-    _diagonal_size(*tensor._held.shape[-2:], offset)
+    _diagonal_size(tensor._held.shape[-2], tensor._held.shape[-1], offset)
     return compute("MatrixDiagPart", lambda x: jnp.diagonal(x, offset, axis1=-2, axis2=-1), tensor, name=name)
 
 
@@ -195,7 +195,7 @@ def matrix_set_diag(input: Any, diagonal: Any, name: str | None = "set_diag", k:
     """
     tensor, offset = matrix_of(input, "matrix_set_diag"), _one_diagonal(k)
     values = convert_to_tensor(diagonal, tensor.dtype)
-    size = _diagonal_size(*tensor._held.shape[-2:], offset)
+    size = _diagonal_size(tensor._held.shape[-2], tensor._held.shape[-1], offset)
     if values._held.shape != (*tensor._held.shape[:-2], size):
         raise TensorValueError(
             f"a diagonal of shape {values.get_shape()} for matrices of shape {tensor.get_shape()}"

@@ -254,9 +254,8 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
         return TensorShape(None)
     sizes: list[Any] = []
     longer = max(len(x), len(y))
-    for m, n in zip(
-        [1] * (longer - len(x)) + x.as_list(), [1] * (longer - len(y)) + y.as_list(), strict=True
-    ):
+    rows: list[list[Any]] = [[1] * (longer - len(one)) + one.as_list() for one in (x, y)]
+    for m, n in zip(*rows, strict=True):
         if 1 in {m, n}:
             sizes.append(n if m == 1 else m)
         elif None in {m, n}:

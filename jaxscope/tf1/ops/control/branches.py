@@ -13,7 +13,7 @@ from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import renamed, value_if_known
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
-from jaxscope.tf1.ops.control.nesting import assert_same_structure, flatten, is_nested, pack_sequence_as
+from jaxscope.tf1.ops.control.nesting import assert_same_structure, flatten, pack_sequence_as
 from jaxscope.tf1.ops.control.steps import again
 from jaxscope.tf1.ops.control.tensor_array import TensorArray
 
@@ -206,8 +206,8 @@ def case(
     functions = [function for _, function in pairs]
     last = default if default is not None else functions.pop()
     if not functions:
-        result = last()
-        return result if strict or not is_nested(result) or len(result) != 1 else result[0]
+        result: Any = last()
+        return result if strict or not isinstance(result, list | tuple) or len(result) != 1 else result[0]
     for test, function in reversed(list(zip(tests, functions, strict=False))):
         last = _nested(test, function, last, strict)
     return last()

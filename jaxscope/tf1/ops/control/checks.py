@@ -4,7 +4,7 @@ A compiled program cannot raise. `jax.experimental.checkify`, or `jax_debug_nans
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -106,7 +106,7 @@ def assert_near(
     first, second = same_dtype(x, y)
     a, b = value_if_known(first), value_if_known(second)
     if a is not None and b is not None:
-        least = 10 * float(jnp.finfo(first.dtype.dtype).eps) if first.dtype.is_floating else 0
+        least = 10 * float(cast("Any", jnp.finfo)(first.dtype.dtype).eps) if first.dtype.is_floating else 0
         limit = (least if atol is None else float(atol)) + (least if rtol is None else float(rtol)) * np.abs(
             b
         )

@@ -89,6 +89,7 @@ class _Loop:
         self.start = [_of_loop(one) for one in flatten(self.given)]
         self.invariants = self._invariants(invariants)
         self.key = loop_key()
+        self.new: list[Any] = []
 
     def _invariants(self, invariants: Any) -> list[TensorShape | None]:
         if invariants is None:

@@ -1,7 +1,7 @@
 """`tf.nest`: trees of lists, tuples and dicts, in which all else is a leaf, None too."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import jax
 
@@ -48,7 +48,8 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
     Raises:
         TensorValueError: If there are not as many leaves (`tensor_value`).
     """
-    form, flat = jax.tree.structure(structure, is_leaf=_leaf), list(flat_sequence)
+    form: Any = jax.tree.structure(structure, is_leaf=_leaf)
+    flat = list(flat_sequence)
     if form.num_leaves != len(flat):
         raise TensorValueError(f"{len(flat)} leaves for a structure of {form.num_leaves}")
     return jax.tree.unflatten(form, flat)
@@ -84,7 +85,7 @@ def assert_same_structure(
     first: list[Any]
     second: list[Any]
     if isinstance(nest1, Mapping):
-        one, other = cast("Mapping[Any, Any]", nest1), cast("Mapping[Any, Any]", nest2)
+        one, other = dict(nest1), dict(nest2)
         if set(one) != set(other):
             _differ(nest1, nest2)
         first, second = [one[key] for key in one], [other[key] for key in one]

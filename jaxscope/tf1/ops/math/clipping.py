@@ -56,7 +56,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     tensor = convert_to_tensor(t, name=name)
     limit, along = convert_to_tensor(clip_norm, tensor.dtype), static_axes(axes, tensor._held.ndim, "axes")
 
-    def clip(x: Any, most: Any) -> jax.Array:
+    def clip(x: Any, most: Any) -> Any:
         squares = jnp.sum(jnp.square(x), axis=along, keepdims=True)
         safe = jnp.where(squares > 0, squares, 1)  # the derivative of sqrt(0) is no number
         norm = jnp.where(squares > 0, jnp.sqrt(safe), squares)
@@ -77,7 +77,7 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Ten
     tensor = convert_to_tensor(t, name=name)
     limit, count = convert_to_tensor(clip_norm, tensor.dtype), tensor._held.size
 
-    def clip(x: Any, most: Any) -> jax.Array:
+    def clip(x: Any, most: Any) -> Any:
         inverse = count * jax.lax.rsqrt(jnp.sum(jnp.square(x)))
         return x * most * jnp.minimum(inverse, 1 / most)
 

@@ -50,7 +50,7 @@ def _of_square(names: str, kind: str, function: Callable[..., Any], says: str) -
 
 
 @jax.custom_jvp
-def _cholesky(x: Any) -> jax.Array:
+def _cholesky(x: Any) -> Any:
     return jnp.linalg.cholesky(x, symmetrize_input=False)
 
 
@@ -58,7 +58,7 @@ def _cholesky(x: Any) -> jax.Array:
 def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
     """TensorFlow's derivative: both triangles have their part, though one alone is read."""
 
-    def plain(x: Any) -> jax.Array:
+    def plain(x: Any) -> Any:
         return jnp.linalg.cholesky(x, symmetrize_input=False)
 
     return jax.jvp(plain, primals, ((tangents[0] + _adjoint(tangents[0])) / 2,))

@@ -395,7 +395,8 @@ def norm(
             return jnp.sum(jnp.abs(x), axis=axes, keepdims=keep)
         if ord in {"euclidean", "fro", 2}:
             return _euclidean(x, axes, keep)
-        return jnp.power(jnp.sum(jnp.power(jnp.abs(x), ord), axis=axes, keepdims=keep), 1.0 / ord)
+        power: Any = ord
+        return jnp.power(jnp.sum(jnp.power(jnp.abs(x), power), axis=axes, keepdims=keep), 1.0 / power)
 
     function = of_matrices if matrix and ord not in {"euclidean", "fro"} else of_vectors
     return compute("Norm", function, value, name=name)

@@ -138,7 +138,8 @@ def cumulative_logsumexp(
 
     def run(array: Any) -> jax.Array:
         if exclusive and array.shape[where]:
-            most = jax.lax.slice_in_dim(array, *((1, None) if reverse else (0, -1)), axis=where)
+            start, end = (1, None) if reverse else (0, -1)
+            most = jax.lax.slice_in_dim(array, start, end, axis=where)
             first = jnp.full((*array.shape[:where], 1, *array.shape[where + 1 :]), -jnp.inf, array.dtype)
             array = jnp.concatenate([most, first] if reverse else [first, most], where)
         return jax.lax.cumlogsumexp(array, axis=where, reverse=reverse)

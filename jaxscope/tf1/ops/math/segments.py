@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorValueError
@@ -24,15 +25,15 @@ def _total(x: Any, ids: Any, count: int) -> jax.Array:
     return jax.ops.segment_sum(x, ids, count)
 
 
-def _mean(x: Any, ids: Any, count: int) -> jax.Array:
+def _mean(x: Any, ids: Any, count: int) -> Any:
     return _total(x, ids, count) / jnp.maximum(_counts(x, ids, count), 1)
 
 
-def _sqrt_n(x: Any, ids: Any, count: int) -> jax.Array:
+def _sqrt_n(x: Any, ids: Any, count: int) -> Any:
     return _total(x, ids, count) / jnp.sqrt(jnp.maximum(_counts(x, ids, count), 1))
 
 
-def _counts(x: Any, ids: Any, count: int) -> jax.Array:
+def _counts(x: Any, ids: Any, count: int) -> Any:
     ones = jax.ops.segment_sum(jnp.ones(ids.shape, x.dtype), ids, count)
     return jnp.reshape(ones, (count, *(1 for _ in x.shape[1:])))
 
@@ -40,7 +41,7 @@ def _counts(x: Any, ids: Any, count: int) -> jax.Array:
 def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function whose derivative equal numbers share; JAX's own has none."""
 
-    def plain(x: Any, ids: Any, count: int) -> jax.Array:
+    def plain(x: Any, ids: Any, count: int) -> Any:
         return function(x, ids, count)
 
     best = jax.custom_jvp(plain, nondiff_argnums=(2,))
@@ -85,10 +86,10 @@ def segment_function(kind: str, x: Tensor, ids: Tensor, count: int, *, empty: An
     if shape[:flat] != ids._held.shape or not flat:
         raise TensorValueError(f"segment_ids of shape {ids.get_shape()} for data of shape {x.get_shape()}")
     held = ids._held
-    if not isinstance(held, jax.core.Tracer) and held.size and np.asarray(held).max() >= count:
+    if not isinstance(held, Tracer) and held.size and np.asarray(held).max() >= count:
         raise InvalidArgumentError(f"a segment is not among the {count} there are", code="index_out_of_range")
 
-    def run(array: Any, numbers: Any) -> jax.Array:
+    def run(array: Any, numbers: Any) -> Any:
         array, numbers = jnp.asarray(array), jnp.asarray(numbers)
         if flat > 1:
             array, numbers = jnp.reshape(array, (-1, *shape[flat:])), jnp.reshape(numbers, -1)
