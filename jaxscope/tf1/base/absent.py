@@ -54,8 +54,6 @@ GRAPH_LIFE = {
     "NotDifferentiable": "tf.stop_gradient",
     "load_op_library": "jax.ffi",
     "load_file_system_library": "jax.ffi",
-    "py_func": "jax.pure_callback",
-    "py_function": "jax.pure_callback",
     "enable_eager_execution": "net.apply without jax.jit",
     "enable_v2_behavior": "net.apply without jax.jit",
     "sparse_placeholder": "the arguments of the model's function",

@@ -109,7 +109,9 @@ def _of_pending(
 ) -> Tensor:
     """Return what is computed of something that is drawn where a variable begins with it."""
     held = [tensor._held for tensor in tensors]
-    parts = [one if is_pending(one) else known_value(tensor) for one, tensor in zip(held, tensors, strict=True)]
+    parts = [
+        one if is_pending(one) else known_value(tensor) for one, tensor in zip(held, tensors, strict=True)
+    ]
     if any(part is None for part in parts):  # what is traced belongs to no initial value
         return compute(kind, function, *(wrap(settled(one)) for one in held), known=False, name=name)
     result = jax.eval_shape(function, *parts)

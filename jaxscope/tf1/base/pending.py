@@ -1,8 +1,8 @@
 """What is to be drawn from a key that is not there yet: initial values, before the variable has its name.
 
-`tf.Variable(tf.random_normal([3]) * 0.1)` draws from the key of `net.init` and the variable's name. So a tensor that
-is drawn where no `js.random_keys` is open holds a `Pending` in the place of an array, and what is computed of it
-holds another one. A variable draws it; all else is an error that says so.
+`tf.Variable(tf.random_normal([3]) * 0.1)` draws from the key of `net.init` and the variable's name. So a
+tensor that is drawn where no `js.random_keys` is open holds a `Pending` in the place of an array, and what is
+computed of it holds another one. A variable draws it; all else is an error that says so.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Pending(jax.ShapeDtypeStruct):
         function: Callable[..., Any],
         parts: Sequence[Any] | None = None,
     ) -> None:
-        super().__init__(tuple(shape), dtype)
+        super().__init__(tuple(shape), dtype)  # type: ignore[no-untyped-call]
         self._function, self._parts = function, parts
 
     def __call__(self, key: jax.Array, *_: Any) -> Any:

@@ -238,8 +238,8 @@ def wrap(
 
 def known_value(tensor: Tensor) -> np.ndarray[Any, Any] | None:
     """Return the numbers of a tensor that are known while tracing, or None."""
-    if isinstance(tensor._held, np.ndarray):
-        return tensor._held
+    if isinstance(tensor._held, np.ndarray | np.generic):
+        return np.asarray(tensor._held)
     if tensor._compute is not None:
         value: np.ndarray[Any, Any] | None = tensor._compute()
         object.__setattr__(tensor, "_compute", None if value is None else lambda: value)

@@ -51,7 +51,7 @@ def _is_whole(value: Any) -> bool:
 
 def _inside(value: Any) -> Any:
     # As data, not as constants that shapes are computed from: the same without `jax.jit` and with it.
-    if not isinstance(value, jax.Array | np.ndarray) or jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+    if not isinstance(value, jax.Array | np.ndarray) or jax.numpy.issubdtype(value.dtype, jax.dtypes.extended):
         return value  # random keys stay arrays, for `js.random_keys`
     return convert_to_tensor(jax.numpy.asarray(value))
 

@@ -14,11 +14,11 @@ from jaxscope.tf1.ops.variables.scopes import VariableScope
 __all__ = ["filter_variables", "get_variables", "get_variables_to_restore", "model_variable", "variable"]
 
 
-def _export(name: str) -> Any:
-    return export(f"contrib.framework.{name}", f"contrib.slim.{name}")
+def _places(name: str) -> list[str]:
+    return [f"contrib.framework.{name}", f"contrib.slim.{name}"]
 
 
-@_export("variable")
+@export(*_places("variable"))
 @add_arg_scope
 def variable(
     name: str,
@@ -69,7 +69,7 @@ def variable(
     )
 
 
-@_export("model_variable")
+@export(*_places("model_variable"))
 @add_arg_scope
 def model_variable(
     name: str,
@@ -120,7 +120,7 @@ def model_variable(
     )
 
 
-@_export("local_variable")
+@export(*_places("local_variable"))
 def local_variable(
     initial_value: Any, validate_shape: bool = True, name: str | None = None, use_resource: Any = None
 ) -> Any:
@@ -137,7 +137,7 @@ def local_variable(
     return Variable(initial_value, False, [js.GraphKeys.LOCAL_VARIABLES], name=name)
 
 
-@_export("global_variable")
+@export(*_places("global_variable"))
 def global_variable(
     initial_value: Any, validate_shape: bool = True, name: str | None = None, use_resource: Any = None
 ) -> Any:
@@ -154,7 +154,7 @@ def global_variable(
     return Variable(initial_value, False, [js.GraphKeys.GLOBAL_VARIABLES], name=name)
 
 
-@_export("add_model_variable")
+@export(*_places("add_model_variable"))
 def add_model_variable(var: Any) -> None:
     """Add a variable to the collection `model_variables`.
 
@@ -165,7 +165,7 @@ def add_model_variable(var: Any) -> None:
         collections.add_to_collection(js.GraphKeys.MODEL_VARIABLES, var)
 
 
-@_export("get_variables")
+@export(*_places("get_variables"))
 def get_variables(scope: Any = None, suffix: str | None = None, collection: Any = "variables") -> list[Any]:
     """Return the variables of a collection, by scope and by the end of their names.
 
@@ -177,11 +177,11 @@ def get_variables(scope: Any = None, suffix: str | None = None, collection: Any 
     if isinstance(scope, VariableScope):
         scope = scope.name
     if suffix is not None:
-        scope = (scope or "") + (".*" if ":" in suffix else ".*") + re.escape(suffix.partition(":")[0]) + "$"
+        scope = f"{scope or ''}.*{re.escape(suffix.partition(':')[0])}$"
     return collections.get_collection(collection, scope)
 
 
-@_export("get_variables_by_suffix")
+@export(*_places("get_variables_by_suffix"))
 def get_variables_by_suffix(suffix: str, scope: Any = None) -> list[Any]:
     """Return the variables whose names end so.
 
@@ -192,7 +192,7 @@ def get_variables_by_suffix(suffix: str, scope: Any = None) -> list[Any]:
     return get_variables(scope, suffix)
 
 
-@_export("get_variables_by_name")
+@export(*_places("get_variables_by_name"))
 def get_variables_by_name(given_name: str, scope: Any = None) -> list[Any]:
     """Return the variables of such an own name.
 
@@ -204,7 +204,7 @@ def get_variables_by_name(given_name: str, scope: Any = None) -> list[Any]:
     return [one for one in found if re.search(rf"(^|/){re.escape(given_name)}$", one.op.name)]
 
 
-@_export("get_unique_variable")
+@export(*_places("get_unique_variable"))
 def get_unique_variable(var_op_name: str) -> Any:
     """Return the variable of a full name.
 
@@ -231,7 +231,7 @@ def _of(name: str, key: str) -> None:
         scope: A scope, or an expression that names must match at their start.
         suffix: What names must end with.
     """
-    _export(name)(variables)
+    export(*_places(name))(variables)
 
 
 _of("get_model_variables", "model_variables")
@@ -239,7 +239,7 @@ _of("get_local_variables", "local_variables")
 _of("get_trainable_variables", "trainable_variables")
 
 
-@_export("get_variables_to_restore")
+@export(*_places("get_variables_to_restore"))
 def get_variables_to_restore(include: Any = None, exclude: Any = None) -> list[Any]:
     """Return global variables by scopes to take and to leave out.
 
@@ -258,7 +258,7 @@ def get_variables_to_restore(include: Any = None, exclude: Any = None) -> list[A
     return [one for one in dict.fromkeys(taken) if one not in left]
 
 
-@_export("filter_variables")
+@export(*_places("filter_variables"))
 def filter_variables(
     var_list: Any, include_patterns: Any = None, exclude_patterns: Any = None, reg_search: bool = True
 ) -> list[Any]:
@@ -283,7 +283,7 @@ def filter_variables(
     ]
 
 
-@_export("get_variable_full_name")
+@export(*_places("get_variable_full_name"))
 def get_variable_full_name(var: Any) -> str:
     """Return the full name of a variable.
 

@@ -26,16 +26,14 @@ _PARAMETER = re.compile(
 def _of_text(name: str, text: str, kind: type) -> Any:
     """Return a value of a type, as text says it."""
     text = text.strip()
+    truth = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+    make: Any = truth.__getitem__ if issubclass(kind, bool) else kind
     try:
-        if issubclass(kind, bool):
-            if text in {"true", "True", "1"}:
-                return True
-            if text in {"false", "False", "0"}:
-                return False
-            raise ValueError(text)
-        return kind(text)
-    except ValueError:
-        raise ValueError(f"Could not parse hparam {name!r} of type {kind.__name__} with value {text!r}") from None
+        return make(text)
+    except (KeyError, ValueError):
+        raise ValueError(
+            f"Could not parse hparam {name!r} of type {kind.__name__} with value {text!r}"
+        ) from None
 
 
 @export("contrib.training.parse_values")
@@ -90,11 +88,11 @@ def _cast(name: str, kind: type, value: Any) -> Any:
         return value
     if issubclass(kind, bool) != isinstance(value, bool):
         raise ValueError(fail)
-    if issubclass(kind, numbers.Integral) and not isinstance(value, numbers.Integral):
-        raise ValueError(fail)
-    if issubclass(kind, numbers.Number) and not isinstance(value, numbers.Number):
-        raise ValueError(fail)
-    return kind(value)
+    for sort in (numbers.Integral, numbers.Number):
+        if issubclass(kind, sort) and not isinstance(value, sort):
+            raise ValueError(fail)  # noqa: TRY004 - as TensorFlow has it
+    make: Any = kind
+    return make(value)
 
 
 @export("contrib.training.HParams")
@@ -200,12 +198,8 @@ class HParams:
             ValueError: If a value is of another type.
         """
         for name, value in values_dict.items():
-            if isinstance(value, dict):
-                listed = list(getattr(self, name))
-                for index, one in value.items():
-                    listed[index] = one
-                value = listed
-            self.set_hparam(name, value)
+            places = {**dict(enumerate(getattr(self, name))), **value} if isinstance(value, dict) else None
+            self.set_hparam(name, value if places is None else [places[at] for at in sorted(places)])
         return self
 
     def parse_json(self, values_json: str) -> "HParams":
@@ -216,9 +210,7 @@ class HParams:
         """
         return self.override_from_dict(json.loads(values_json))
 
-    def to_json(
-        self, indent: Any = None, separators: Any = None, sort_keys: bool = False
-    ) -> str:
+    def to_json(self, indent: Any = None, separators: Any = None, sort_keys: bool = False) -> str:
         """Return the settings as JSON.
 
         Args:

@@ -119,12 +119,12 @@ def convolution(
         return collect_named_outputs(outputs_collections, inside.name, wrap(outputs, "Conv"))
 
 
-convolution = export_layer("convolution", convolution)
+_convolution = export_layer("convolution", convolution)
 
 
 def _of_rank(name: str, dims: int) -> None:
     def conv(*args: Any, **kwargs: Any) -> Tensor:
-        result: Tensor = convolution(*args, conv_dims=dims, **kwargs)
+        result: Tensor = _convolution(*args, **{**kwargs, "conv_dims": dims})
         return result
 
     conv.__name__ = conv.__qualname__ = name

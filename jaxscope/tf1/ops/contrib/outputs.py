@@ -19,11 +19,11 @@ _PLACES = (
 )
 
 
-def _export(name: str) -> Any:
-    return export(*(place.format(name) for place in _PLACES))
+def _places(name: str) -> list[str]:
+    return [place.format(name) for place in _PLACES]
 
 
-@_export("collect_named_outputs")
+@export(*_places("collect_named_outputs"))
 def collect_named_outputs(collections_: Any, alias: str, outputs: Tensor) -> Tensor:
     """Add a tensor to collections under a name, and return it.
 
@@ -38,7 +38,7 @@ def collect_named_outputs(collections_: Any, alias: str, outputs: Tensor) -> Ten
     return outputs
 
 
-@_export("append_tensor_alias")
+@export(*_places("append_tensor_alias"))
 def append_tensor_alias(tensor: Tensor, alias: str) -> Tensor:
     """Give a tensor a name, and return it.
 
@@ -50,7 +50,7 @@ def append_tensor_alias(tensor: Tensor, alias: str) -> Tensor:
     return tensor
 
 
-@_export("get_tensor_aliases")
+@export(*_places("get_tensor_aliases"))
 def get_tensor_aliases(tensor: Tensor) -> list[str]:
     """Return the names of a tensor.
 
@@ -60,7 +60,7 @@ def get_tensor_aliases(tensor: Tensor) -> list[str]:
     return _aliases.get(tensor) or [tensor.op.name]
 
 
-@_export("gather_tensors_aliases")
+@export(*_places("gather_tensors_aliases"))
 def gather_tensors_aliases(tensors: Any) -> list[str]:
     """Return the names of tensors, in a row.
 
@@ -70,7 +70,7 @@ def gather_tensors_aliases(tensors: Any) -> list[str]:
     return [alias for tensor in tensors for alias in get_tensor_aliases(tensor)]
 
 
-@_export("convert_collection_to_dict")
+@export(*_places("convert_collection_to_dict"))
 def convert_collection_to_dict(collection: Any, clear_collection: bool = False) -> dict[str, Tensor]:
     """Return the tensors of a collection by name.
 
@@ -85,7 +85,7 @@ def convert_collection_to_dict(collection: Any, clear_collection: bool = False) 
     }
 
 
-@_export("last_dimension")
+@export(*_places("last_dimension"))
 def last_dimension(shape: Any, min_rank: int = 1) -> Any:
     """Return the size of a shape's last axis.
 
@@ -101,7 +101,7 @@ def last_dimension(shape: Any, min_rank: int = 1) -> Any:
     return shape.dims[-1].value
 
 
-@_export("two_element_tuple")
+@export(*_places("two_element_tuple"))
 def two_element_tuple(int_or_tuple: Any) -> tuple[int, int]:
     """Return a number twice, or two numbers as they are.
 
@@ -118,7 +118,7 @@ def two_element_tuple(int_or_tuple: Any) -> tuple[int, int]:
     return int(int_or_tuple), int(int_or_tuple)
 
 
-@_export("n_positive_integers")
+@export(*_places("n_positive_integers"))
 def n_positive_integers(n: int, value: Any) -> tuple[int, ...]:
     """Return a whole number n times, or n of them as they are.
 

@@ -44,7 +44,7 @@ class Regularizer:
 
 
 def _scale(scale: Any) -> Any:
-    if isinstance(scale, numbers.Integral) and not isinstance(scale, bool):
+    if isinstance(scale, numbers.Integral):
         raise TensorValueError(f"scale cannot be an integer: {scale}", fix=f"{scale}.0")
     if is_tensor(scale):
         known = value_if_known(scale)
@@ -65,11 +65,11 @@ def _made(kind: str, scale: Any) -> Callable[..., Any]:
 _PLACES = ("contrib.layers.{0}", "contrib.slim.{0}")
 
 
-def _export(name: str) -> Any:
-    return export(*(place.format(name) for place in _PLACES))
+def _places(name: str) -> list[str]:
+    return [place.format(name) for place in _PLACES]
 
 
-@_export("l1_regularizer")
+@export(*_places("l1_regularizer"))
 def l1_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     """Return the loss `scale * sum(|w|)`.
 
@@ -84,7 +84,7 @@ def l1_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     return Regularizer(_made("l1", scale), "l1_regularizer")
 
 
-@_export("l2_regularizer")
+@export(*_places("l2_regularizer"))
 def l2_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     """Return the loss `scale * sum(w ** 2) / 2`.
 
@@ -99,7 +99,7 @@ def l2_regularizer(scale: Any, scope: str | None = None) -> Regularizer:
     return Regularizer(_made("l2", scale), "l2_regularizer")
 
 
-@_export("l1_l2_regularizer")
+@export(*_places("l1_l2_regularizer"))
 def l1_l2_regularizer(scale_l1: Any = 1.0, scale_l2: Any = 1.0, scope: str | None = None) -> Regularizer:
     """Return the sum of both losses.
 
@@ -115,7 +115,7 @@ def l1_l2_regularizer(scale_l1: Any = 1.0, scale_l2: Any = 1.0, scope: str | Non
     return Regularizer(js.regularizers.sum_of(both), "l1_l2_regularizer")
 
 
-@_export("sum_regularizer")
+@export(*_places("sum_regularizer"))
 def sum_regularizer(regularizer_list: Any, scope: str | None = None) -> Regularizer | None:
     """Return the sum of losses; None of none.
 
@@ -127,7 +127,7 @@ def sum_regularizer(regularizer_list: Any, scope: str | None = None) -> Regulari
     return Regularizer(js.regularizers.sum_of(given), "sum_regularizer") if given else None
 
 
-@_export("apply_regularization")
+@export(*_places("apply_regularization"))
 def apply_regularization(regularizer: Any, weights_list: Any = None) -> Tensor:
     """Return the sum of a loss over weights, and add each to the losses of regularization.
 

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import functools
+import inspect
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -23,6 +24,14 @@ _decorated: dict[Any, list[str]] = {}
 
 def _key(function: Any) -> Any:
     return getattr(function, "_key_op", None) or str(function)
+
+
+def _with_defaults(function: Callable[..., Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return []
+    return [one.name for one in parameters if one.default is not one.empty]
 
 
 def _all_places(name: str) -> list[str]:
@@ -52,7 +61,7 @@ def add_arg_scope(func: Callable[..., Any]) -> Callable[..., Any]:
         return func(*args, **({**given, **kwargs} if given else kwargs))
 
     call._key_op = key  # type: ignore[attr-defined]
-    _decorated[key] = [key for key in getattr(func, "__kwdefaults__", None) or {}]
+    _decorated[key] = _with_defaults(func)
     return call
 
 

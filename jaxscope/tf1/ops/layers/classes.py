@@ -76,7 +76,15 @@ class FunctionLayer(Layer):
 
 
 _WEIGHTS = (
-    "kernel bias gamma beta moving_mean moving_variance depthwise_kernel pointwise_kernel embeddings".split()
+    "kernel",
+    "bias",
+    "gamma",
+    "beta",
+    "moving_mean",
+    "moving_variance",
+    "depthwise_kernel",
+    "pointwise_kernel",
+    "embeddings",
 )
 #: Class -> function.
 CLASSES = {

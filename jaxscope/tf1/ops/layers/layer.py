@@ -366,5 +366,3 @@ def _shapes(tensors: Any) -> Any:
     if isinstance(tensors, dict):
         return {key: _shapes(one) for key, one in tensors.items()}
     return [_shapes(one) for one in tensors]
-
-

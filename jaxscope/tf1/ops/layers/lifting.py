@@ -1,4 +1,4 @@
-"""Layers of `js.layers`, which take and return arrays, as functions of tensors with TensorFlow's arguments."""
+"""Layers of `js.layers`, which are of arrays, as functions of tensors with TensorFlow's arguments."""
 
 import functools
 import inspect
@@ -96,9 +96,7 @@ def lifted(
 
     home = "js.layers.contrib" if full.startswith("contrib") else "js.layers"
     call.__doc__ = f"Do as TensorFlow 1's `tf.{full}`, by `{home}.{function.__name__}`, on tensors."
-    del call.__wrapped__  # type: ignore[attr-defined]
+    del call.__wrapped__
     call.__signature__ = signature  # type: ignore[attr-defined]
     call.__module__ = __name__
     return call
-
-

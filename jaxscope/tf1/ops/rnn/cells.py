@@ -44,7 +44,7 @@ def zeros_of(sizes: Any, batch: int, dtype: Any) -> Any:
 
 @export(*places("RNNCell"))
 class RNNCell(Layer):
-    """A recurrent cell; one of the program's own has `state_size`, `output_size`, and `call` or `__call__`."""
+    """A recurrent cell; the program's own have `state_size`, `output_size`, and `call` or `__call__`."""
 
     def __call__(self, inputs: Any, state: Any, scope: Any = None) -> Any:
         """Return the output and the next state.
@@ -89,8 +89,12 @@ class RNNCell(Layer):
             batch_size, dtype = inputs.shape[0], inputs.dtype
         return self.zero_state(batch_size, dtype)
 
-    def build(self, *_: Any) -> None:
-        """Make the weights; most cells do it in `call`."""
+    def build(self, input_shape: Any) -> None:
+        """Make the weights; most cells do it in `call`.
+
+        Args:
+            input_shape: The shape of the inputs.
+        """
         self.built = True
 
 
@@ -117,7 +121,9 @@ class FunctionCell(LayerRNNCell):
         given = dict(self._signature.bind_partial(None, None, *args, **kwargs).arguments)
         for key in list(self._signature.parameters)[:2]:
             given.pop(key)
-        super().__init__(name=given.pop("name", None), dtype=given.get("dtype"), _reuse=given.pop("reuse", None))
+        super().__init__(
+            name=given.pop("name", None), dtype=given.get("dtype"), _reuse=given.pop("reuse", None)
+        )
         self._given = given
         self._settings = {
             key: given.get(key, one.default) for key, one in list(self._signature.parameters.items())[2:]
@@ -300,9 +306,5 @@ class MultiRNNCell(RNNCell):
             state: Like `zero_state(batch, dtype)`.
         """
         steps = list(map(as_step, self._cells))
-        made = js.layers.multi_rnn(
-            arrays_of(inputs), arrays_of(state), steps, self._state_is_tuple, name=""
-        )
+        made = js.layers.multi_rnn(arrays_of(inputs), arrays_of(state), steps, self._state_is_tuple, name="")
         return tensors_of(made)
-
-

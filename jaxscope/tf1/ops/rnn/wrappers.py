@@ -61,7 +61,7 @@ class _Around(RNNCell):
             scope: Another scope for the cell inside.
         """
         if scope is None:
-            return self._through(lambda x, s: self._cell(x, s), inputs, state)
+            return self._through(self._cell, inputs, state)
         return self._through(lambda x, s: self._cell(x, s, scope=scope), inputs, state)
 
     def _through(self, cell: Callable[..., Any], inputs: Any, state: Any) -> Any:
@@ -287,5 +287,3 @@ class HighwayWrapper(_Around):
         carry = self._gate(inputs, "carry", self._bias)
         through = 1 - carry if self._coupled else self._gate(inputs, "transform", -self._bias)
         return inputs * carry + output * through, after
-
-

@@ -163,7 +163,9 @@ def assign_moving_average(
         def stepped(old: Any, new: Any, share: Any) -> Any:
             return old - (old - new) * (1 - jnp.asarray(share, jnp.asarray(old).dtype))
 
-        return variable.assign(compute("Sub", stepped, variable.value(), new, share, known=False))
+        after = compute("Sub", stepped, variable.value(), new, share, known=False)
+        result: Tensor = variable.assign(after, name=name)
+        return result
     biased = new_slot(variable, "biased", zeros=True)
     count = new_slot(variable, "local_step", zeros=True) if not variable.shape.ndims else _scalar(variable)
 
@@ -176,9 +178,9 @@ def assign_moving_average(
     def unbiased(biased: Any, n: Any, share: Any) -> Any:
         return biased / (1 - share**n)
 
-    return variable.assign(
-        compute("RealDiv", unbiased, biased.value(), count.value(), share, known=False), name=name
-    )
+    after = compute("RealDiv", unbiased, biased.value(), count.value(), share, known=False)
+    corrected: Tensor = variable.assign(after, name=name)
+    return corrected
 
 
 def _scalar(variable: Any) -> Variable:

@@ -75,8 +75,8 @@ class Flags:
 FLAGS = export_constant(Flags(), "flags.FLAGS", "app.flags.FLAGS")
 
 
-def _both(name: str) -> Any:
-    return export(f"flags.{name}", f"app.flags.{name}")
+def _places(name: str) -> list[str]:
+    return [f"flags.{name}", f"app.flags.{name}"]
 
 
 def _define(name: str, convert: Callable[[Any], Any]) -> None:
@@ -97,7 +97,7 @@ def _define(name: str, convert: Callable[[Any], Any]) -> None:
         *_: Without meaning here.
         **kwargs: The older names `flag_name` and `default_value`.
     """
-    _both(name)(define)
+    export(*_places(name))(define)
 
 
 def _boolean(value: Any) -> bool:
@@ -108,7 +108,7 @@ def _list(value: Any) -> list[Any]:
     return [one.strip() for one in value.split(",")] if isinstance(value, str) else list(value)
 
 
-for _name, _convert in {
+_KINDS: dict[str, Callable[[Any], Any]] = {
     "DEFINE_string": str,
     "DEFINE_integer": int,
     "DEFINE_float": float,
@@ -117,11 +117,12 @@ for _name, _convert in {
     "DEFINE_list": _list,
     "DEFINE_multi_string": lambda value: [value] if isinstance(value, str) else list(value),
     "DEFINE_multi_integer": lambda value: [value] if isinstance(value, int) else list(value),
-}.items():
+}
+for _name, _convert in _KINDS.items():
     _define(_name, _convert)
 
 
-@_both("DEFINE_enum")
+@export(*_places("DEFINE_enum"))
 def DEFINE_enum(name: str, default: Any, enum_values: Any, help: Any = None, **_: Any) -> None:
     """Make a setting that is one of some words.
 
@@ -140,7 +141,7 @@ def DEFINE_enum(name: str, default: Any, enum_values: Any, help: Any = None, **_
     FLAGS._define(name, default)
 
 
-@_both("mark_flag_as_required")
+@export(*_places("mark_flag_as_required"))
 def mark_flag_as_required(flag_name: str, flag_values: Any = None) -> None:
     """Accept that a setting has no default: the program sets it before it is used.
 
@@ -150,7 +151,7 @@ def mark_flag_as_required(flag_name: str, flag_values: Any = None) -> None:
     """
 
 
-@_both("mark_flags_as_required")
+@export(*_places("mark_flags_as_required"))
 def mark_flags_as_required(flag_names: Any, flag_values: Any = None) -> None:
     """Accept that settings have no defaults.
 

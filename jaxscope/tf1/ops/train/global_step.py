@@ -12,11 +12,11 @@ from jaxscope.tf1.ops.variables.variable import Variable
 __all__ = ["create_global_step", "get_global_step", "get_or_create_global_step"]
 
 
-def _export(name: str) -> Any:
-    return export(f"train.{name}", f"contrib.framework.{name}", f"contrib.slim.{name}")
+def _places(name: str) -> list[str]:
+    return [f"train.{name}", f"contrib.framework.{name}", f"contrib.slim.{name}"]
 
 
-@_export("get_global_step")
+@export(*_places("get_global_step"))
 def get_global_step(graph: Any = None) -> Variable | None:
     """Return the global step of this pass, or None.
 
@@ -32,7 +32,7 @@ def get_global_step(graph: Any = None) -> Variable | None:
     return found[0] if found else None
 
 
-@_export("create_global_step")
+@export(*_places("create_global_step"))
 def create_global_step(graph: Any = None) -> Variable:
     """Make the global step: a whole number that begins with 0, `global_step` in the current scope.
 
@@ -55,7 +55,7 @@ def create_global_step(graph: Any = None) -> Variable:
     return made
 
 
-@_export("get_or_create_global_step")
+@export(*_places("get_or_create_global_step"))
 def get_or_create_global_step(graph: Any = None) -> Variable:
     """Return the global step of this pass; make it if there is none.
 

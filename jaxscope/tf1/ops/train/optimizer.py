@@ -74,7 +74,8 @@ class Optimizer:
             colocate_gradients_with_ops,
             grad_loss,
         )
-        return self.apply_gradients(pairs, global_step, name)
+        done: Operation = self.apply_gradients(pairs, global_step, name)
+        return done
 
     def compute_gradients(
         self,

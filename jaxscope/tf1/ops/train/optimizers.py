@@ -48,9 +48,7 @@ class GradientDescentOptimizer(_Formula):
         name: Its name.
     """
 
-    def __init__(
-        self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent"
-    ) -> None:
+    def __init__(self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent") -> None:
         super().__init__(use_locking, name)
         self._rate = learning_rate
 
@@ -141,12 +139,8 @@ class AdamOptimizer(_Formula):
         numbers = [self._number(one, var) for one in (self._rate, self._epsilon)]
         beta1, beta2 = self._number(self._beta1, var), self._number(self._beta2, var)
         powers = [self._number(one.value(), var) for one in self._powers()]
-        m = self._set(
-            self.get_slot(var, "m"), "Adam", lambda m, b, g: m + (g - m) * (1 - b), beta1, grad
-        )
-        v = self._set(
-            self.get_slot(var, "v"), "Adam", lambda v, b, g: v + (g * g - v) * (1 - b), beta2, grad
-        )
+        m = self._set(self.get_slot(var, "m"), "Adam", lambda m, b, g: m + (g - m) * (1 - b), beta1, grad)
+        v = self._set(self.get_slot(var, "v"), "Adam", lambda v, b, g: v + (g * g - v) * (1 - b), beta2, grad)
 
         def changed(w: Any, rate: Any, epsilon: Any, p1: Any, p2: Any, m: Any, v: Any) -> Any:
             return w - rate * jnp.sqrt(1 - p2) / (1 - p1) * m / (jnp.sqrt(v) + epsilon)
@@ -251,9 +245,7 @@ class AdagradOptimizer(_Formula):
     def _apply_dense(self, grad: Any, var: Any) -> Any:
         rate = self._number(self._rate, var)
         a = self._set(self.get_slot(var, "accumulator"), "Adagrad", lambda a, g: a + g * g, grad)
-        return self._set(
-            var, "ApplyAdagrad", lambda w, r, g, a: w - r * g / jnp.sqrt(a), rate, grad, a
-        )
+        return self._set(var, "ApplyAdagrad", lambda w, r, g, a: w - r * g / jnp.sqrt(a), rate, grad, a)
 
 
 @export("train.AdadeltaOptimizer")

@@ -189,8 +189,10 @@ def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = 
         raise TensorValueError("there must be one value more than boundaries")
     step = convert_to_tensor(x)
     ends = [convert_to_tensor(one) for one in boundaries]
-    ends = [convert_to_tensor(one, step.dtype) if isinstance(one, int | float) else end
-            for one, end in zip(boundaries, ends, strict=True)]
+    ends = [
+        convert_to_tensor(one, step.dtype) if isinstance(one, int | float) else end
+        for one, end in zip(boundaries, ends, strict=True)
+    ]
     rates = convert_many(list(values))
 
     def chosen(step: Any, *rest: Any) -> Any:

@@ -111,7 +111,9 @@ def _reaching(jaxpr: Any) -> list[bool]:
 _run: contextvars.ContextVar[_Run | None] = contextvars.ContextVar("train_step", default=None)
 
 
-def gradients_of(what: str, losses: Sequence[Any], variables: Sequence[Any], weights: Any = None) -> list[Any]:
+def gradients_of(
+    what: str, losses: Sequence[Any], variables: Sequence[Any], weights: Any = None
+) -> list[Any]:
     """Return the gradients of a sum of losses for variables, as tensors or None.
 
     Args:
@@ -177,7 +179,9 @@ def gradients(
     """
     del name, colocate_gradients_with_ops, gate_gradients, aggregation_method
     if stop_gradients is not None:
-        raise GraphLifeError("tf.gradients has no stop_gradients here", fix="tf.stop_gradient(x) in the model")
+        raise GraphLifeError(
+            "tf.gradients has no stop_gradients here", fix="tf.stop_gradient(x) in the model"
+        )
     losses = ys if isinstance(ys, list | tuple) else [ys]
     variables = xs if isinstance(xs, list | tuple) else [xs]
     weights = grad_ys if grad_ys is None or isinstance(grad_ys, list | tuple) else [grad_ys]

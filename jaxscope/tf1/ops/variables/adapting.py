@@ -1,4 +1,4 @@
-"""Between functions of tensors, which TensorFlow's programs give, and functions of arrays, which `js` calls."""
+"""Between functions of tensors, which TensorFlow's programs give, and those of arrays, which `js` calls."""
 
 from collections.abc import Callable
 from typing import Any

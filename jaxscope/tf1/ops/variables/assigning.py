@@ -28,7 +28,7 @@ def assign(
     """Give a variable a value, at once, and return that.
 
     Args:
-        ref: The variable, which is not trainable, unless in `tf1.train_step`.
+        ref: The variable.
         value: What can be a tensor, of its dtype and shape.
         validate_shape: Without meaning here: a variable keeps its shape.
         use_locking: Without meaning here.
@@ -36,7 +36,9 @@ def assign(
 
     Raises:
         TensorTypeError: If it is no variable (`not_a_variable`).
-        StateError: If it is trainable, or where `js.set_variable` refuses.
+        TensorValueError: If the value has another shape or dtype (`shapes_disagree`, `tensor_dtype`).
+        StateError: Where `js.set_variable` refuses. The value of a trainable variable ends with the pass,
+            which is said by a warning, unless `tf1.train_step` keeps it.
 
     Example:
         >>> @js.transform

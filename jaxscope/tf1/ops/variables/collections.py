@@ -1,7 +1,7 @@
 """`tf.get_collection` and its like: variables as objects, all else as tensors."""
 
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, Self
 
 import jax
 
@@ -46,6 +46,7 @@ seen: dict[Any, None] = {}
 def members(key: Any, found: list[Any]) -> list[Any]:
     """Return what a collection has, as TensorFlow's programs see it."""
     names: dict[int, str] | None = None
+    trainable: dict[str, Any] = {}
     result: list[Any] = []
     for value in found:
         if not isinstance(value, jax.Array):
@@ -82,7 +83,19 @@ def get_collection(key: Any, scope: str | None = None) -> list[Any]:
     Raises:
         NoPassError: Outside of a transformed function.
     """
+    named = _NAMED.get(key) if isinstance(key, str) else None
+    if named is not None:
+        return list(objects_of(named(scope)))
     return members(key, js.get_collection(key, scope))
+
+
+#: The collections of variables alone, which have names.
+_NAMED: dict[str, Callable[..., dict[str, Any]]] = {
+    "variables": js.global_variables,
+    "trainable_variables": js.trainable_variables,
+    "local_variables": js.local_variables,
+    "model_variables": js.model_variables,
+}
 
 
 class _Ref(list[Any]):
@@ -100,7 +113,7 @@ class _Ref(list[Any]):
         for value in values:
             self.append(value)
 
-    def __iadd__(self, values: Iterable[Any]) -> "_Ref":  # type: ignore[override,misc]
+    def __iadd__(self, values: Iterable[Any]) -> Self:  # type: ignore[misc]
         self.extend(values)
         return self
 
@@ -109,7 +122,7 @@ class _Ref(list[Any]):
             "what is in a collection stays there for the pass", fix="list(tf.get_collection(key))"
         )
 
-    __delitem__ = __setitem__ = insert = remove = clear = pop = _refuse  # type: ignore[assignment]
+    __delitem__ = __setitem__ = insert = remove = clear = pop = _refuse
 
 
 @export("get_collection_ref")

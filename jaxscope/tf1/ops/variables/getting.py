@@ -122,12 +122,12 @@ def as_given(value: Any, dtype: Any) -> Any:
 
 def _object(array: Any, answers: list[Any]) -> Any:
     """Return the variable that an array is, by what was answered; else a tensor."""
-    known = known_object(array)
-    if known is not None:
-        return known
     for answer in reversed(answers):
         if answer.value is array:
             return object_of(array, answer.name, trainable=answer.trainable)
+    known = known_object(array)
+    if known is not None:
+        return known
     return wrap(array, "Getter") if isinstance(array, jax.Array) else array
 
 

@@ -47,7 +47,9 @@ class Initializer:
         sizes = tuple(shape_of(shape))
         kind = canonical(self._dtype if dtype is None else dtype)
         if _draws(law):
-            return wrap(Pending(sizes, kind.dtype, lambda key: law(key, sizes, kind.dtype)), type(self).__name__)
+            return wrap(
+                Pending(sizes, kind.dtype, lambda key: law(key, sizes, kind.dtype)), type(self).__name__
+            )
         return wrap(law(jax.random.key(0), sizes, kind.dtype), type(self).__name__)
 
     def get_config(self) -> dict[str, Any]:
@@ -125,12 +127,12 @@ def _both(name: str) -> str:
 
 
 I = js.initializers  # noqa: E741
-_made("Zeros", f"{_both('zeros')} keras.initializers.Zeros", lambda: I.zeros(), dtype="float32")
-_made("Ones", f"{_both('ones')} keras.initializers.Ones", lambda: I.ones(), dtype="float32")
+_made("Zeros", f"{_both('zeros')} keras.initializers.Zeros", I.zeros, dtype="float32")
+_made("Ones", f"{_both('ones')} keras.initializers.Ones", I.ones, dtype="float32")
 _made(
     "Constant",
     f"{_both('constant')} keras.initializers.Constant",
-    lambda value: I.constant(value),
+    I.constant,
     value=0,
     dtype="float32",
     verify_shape=False,
@@ -138,7 +140,7 @@ _made(
 _made(
     "RandomUniform",
     f"{_both('random_uniform')} keras.initializers.RandomUniform",
-    lambda minval, maxval: I.random_uniform(minval, maxval),
+    I.random_uniform,
     minval=0,
     maxval=None,
     seed=None,
@@ -147,7 +149,7 @@ _made(
 _made(
     "RandomNormal",
     f"{_both('random_normal')} keras.initializers.RandomNormal",
-    lambda mean, stddev: I.random_normal(mean, stddev),
+    I.random_normal,
     mean=0.0,
     stddev=1.0,
     seed=None,
@@ -156,7 +158,7 @@ _made(
 _made(
     "TruncatedNormal",
     f"{_both('truncated_normal')} keras.initializers.TruncatedNormal",
-    lambda mean, stddev: I.truncated_normal(mean, stddev),
+    I.truncated_normal,
     mean=0.0,
     stddev=1.0,
     seed=None,
@@ -165,15 +167,15 @@ _made(
 _made(
     "UniformUnitScaling",
     "uniform_unit_scaling_initializer initializers.uniform_unit_scaling",
-    lambda factor: I.uniform_unit_scaling(factor),
+    I.uniform_unit_scaling,
     factor=1.0,
     seed=None,
     dtype="float32",
 )
-VarianceScaling = _made(
+VarianceScaling: Any = _made(
     "VarianceScaling",
     f"{_both('variance_scaling')} keras.initializers.VarianceScaling",
-    lambda scale, mode, distribution: I.variance_scaling(scale, mode, distribution),
+    I.variance_scaling,
     scale=1.0,
     mode="fan_in",
     distribution="truncated_normal",
@@ -183,7 +185,7 @@ VarianceScaling = _made(
 _made(
     "Orthogonal",
     f"{_both('orthogonal')} keras.initializers.Orthogonal",
-    lambda gain: I.orthogonal(gain),
+    I.orthogonal,
     gain=1.0,
     seed=None,
     dtype="float32",
@@ -191,21 +193,21 @@ _made(
 _made(
     "Identity",
     f"initializers.identity {_both('identity').split()[2]} keras.initializers.Identity",
-    lambda gain: I.identity(gain),
+    I.identity,
     gain=1.0,
     dtype="float32",
 )
 GlorotUniform = _made(
     "GlorotUniform",
     f"{_both('glorot_uniform')} keras.initializers.GlorotUniform",
-    lambda: I.glorot_uniform(),
+    I.glorot_uniform,
     seed=None,
     dtype="float32",
 )
 GlorotNormal = _made(
     "GlorotNormal",
     f"{_both('glorot_normal')} keras.initializers.GlorotNormal",
-    lambda: I.glorot_normal(),
+    I.glorot_normal,
     seed=None,
     dtype="float32",
 )
@@ -231,8 +233,7 @@ def xavier_initializer(uniform: bool = True, seed: Any = None, dtype: Any = "flo
         >>> net.init(jax.random.key(0))["w"].shape
         (2, 3)
     """
-    made = variance_scaling_initializer(1.0, "FAN_AVG", uniform, seed, dtype)
-    return made
+    return variance_scaling_initializer(1.0, "FAN_AVG", uniform, seed, dtype)
 
 
 @export("contrib.layers.variance_scaling_initializer", "contrib.slim.variance_scaling_initializer")
@@ -294,7 +295,8 @@ def initializer_of(initializer: Any) -> Any:
     if initializer is None or isinstance(initializer, str):
         return initializer
     if isinstance(initializer, type):
-        initializer = initializer()
+        make: Any = initializer
+        initializer = make()
     inner = getattr(initializer, "_of_js", None)
     if inner is not None:
         return inner

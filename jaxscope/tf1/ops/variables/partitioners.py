@@ -1,4 +1,4 @@
-"""TensorFlow's partitioners: what a variable would be cut into. Here a mesh does that, by `PartitionSpec`s."""
+"""TensorFlow's partitioners, which cut nothing here: a mesh does that, by `PartitionSpec`s."""
 
 from typing import Any
 

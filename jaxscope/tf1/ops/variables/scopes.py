@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 from collections.abc import Callable, Generator
+from types import TracebackType
 from typing import Any
 
 import jaxscope as js
@@ -126,9 +127,10 @@ class VariableScope:
 
     def get_collection(self, name: str) -> list[Any]:
         """Return the members of a collection that are in this scope."""
-        from jaxscope.tf1.ops.variables.collections import members
+        from jaxscope.tf1.ops.variables import collections
 
-        return members(name, self._scope.get_collection(name))
+        prefix = self._scope.name
+        return collections.get_collection(name, f"{prefix}/" if prefix else None)
 
     def trainable_variables(self) -> list[Any]:
         """Return the trainable variables of this scope."""
@@ -250,7 +252,12 @@ class variable_scope:  # noqa: N801 - TensorFlow's name
         self._stack.push(inner)
         return scope
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._stack is not None:
             self._stack.__exit__(None, None, None)
             self._stack = None
@@ -306,7 +313,12 @@ class name_scope:  # noqa: N801 - TensorFlow's name
             self._manager = _outside.set(path)
         return path
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if isinstance(self._manager, contextvars.Token):
             _outside.reset(self._manager)
         else:
@@ -381,7 +393,8 @@ class Template:
     @property
     def name(self) -> str | None:
         """The name of its scope."""
-        return self._template.variable_scope_name
+        name: str | None = self._template.variable_scope_name
+        return name
 
 
 def _named(arrays: list[Any]) -> list[Variable]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.core
 import jax.extend.core
 
 __all__ = ["trace_state"]

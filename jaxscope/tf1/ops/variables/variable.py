@@ -2,6 +2,7 @@
 
 import contextvars
 import re
+import warnings
 import weakref
 from typing import Any, ClassVar, NoReturn
 
@@ -9,7 +10,7 @@ import jax
 
 import jaxscope as js
 from jaxscope.tf1.base.dtypes import DType, as_dtype
-from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
+from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError, users_line
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.pending import is_pending
@@ -17,7 +18,6 @@ from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
 from jaxscope.tf1.ops.variables.adapting import (
     on_arrays,
-    shape_of,
     value_of,
 )
 from jaxscope.tf1.ops.variables.traces import trace_state
@@ -72,9 +72,9 @@ class Variable:
     #: Names of operators that tensors have, and variables hand on.
     OPERATORS: ClassVar[list[str]] = [
         f"__{side}{name}__"
-        for name in "add sub mul truediv floordiv mod pow matmul and or xor div".split()
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
         for side in ("", "r")
-    ] + [f"__{name}__" for name in "neg abs invert lt le gt ge getitem".split()]
+    ] + [f"__{name}__" for name in ("neg", "abs", "invert", "lt", "le", "gt", "ge", "getitem")]
 
     _array: Any
     _state: Any
@@ -147,6 +147,16 @@ class Variable:
             self._named = f"{scope}/{self._own}" if scope else self._own
         return self._named
 
+    def _is_called(self, name: str | None, scope: Any, own: str) -> bool:
+        """Tell whether it has a name: one array may be the value of several variables."""
+        if name is None:
+            if scope is self._scope and own == self._own:
+                return True
+            if not self._full.endswith(own):
+                return False
+            name = f"{scope.name}/{own}" if scope.name else own
+        return name == self._full
+
     @property
     def name(self) -> str:
         """The full name, and `:0`."""
@@ -218,7 +228,7 @@ class Variable:
 
     def _read(self) -> Any:
         """Return the value that it has now, in the present trace."""
-        over = trained.get()
+        over = changed_values()
         if over and self._full in over:
             return over[self._full]
         return self._untrained()
@@ -274,8 +284,9 @@ class Variable:
             read_value: Without meaning here.
 
         Raises:
-            StateError: If it is trainable, outside of `tf1.train_step`; or where `js.set_variable` refuses.
-            ShapeMismatchError: If the value has another shape.
+            TensorValueError: If the value has another shape (`shapes_disagree`) or dtype (`tensor_dtype`).
+            StateError: Where `js.set_variable` refuses. The value of a trainable variable ends with the pass,
+                which is said by a warning, unless `tf1.train_step` keeps it.
         """
         del use_locking, read_value
         new = value_of(value, self.dtype)
@@ -371,19 +382,57 @@ def start_of(value: Any, dtype: Any) -> tuple[Any, Any]:
     return (start, start.shape) if is_pending(start) else (start, None)
 
 
+class _Changed:
+    """The values that trainable variables were given in a pass, which it does not return."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        _passes.add(self)
+
+
+#: The passes in which there are such values.
+_passes: "weakref.WeakSet[_Changed]" = weakref.WeakSet()
+
+
+def changed_values() -> dict[str, Any] | None:
+    """Return the values that trainable variables were given, by full name; None where there are none."""
+    over = trained.get()
+    if over is not None:
+        return over
+    return js.per_pass(_KEPT_NOWHERE, _Changed).values if _passes else None
+
+
 def written(variable: Variable, new: Any) -> Any:
     """Give a variable a new value, in the pass or in the step that trains it, and return what it then is."""
+    if tuple(new.shape) != tuple(variable._array.shape):
+        raise TensorValueError(
+            f"{variable.name} of shape {variable.get_shape()} is given a value of {tuple(new.shape)}",
+            code="shapes_disagree",
+        )
+    if not variable._trainable:
+        js.set_variable(full_name=variable._full, value=new)
+        return variable._read()
     over = trained.get()
-    if variable._trainable and over is not None:
-        if tuple(new.shape) != tuple(variable._array.shape):
-            raise TensorValueError(
-                f"variable {variable.name} of shape {variable.get_shape()} is set to shape {tuple(new.shape)}",
-                code="shapes_disagree",
-            )
-        over[variable._full] = jax.numpy.asarray(new)
-        return over[variable._full]
-    js.set_variable(full_name=variable._full, value=new)
-    return variable._read()
+    if over is None:
+        over = js.per_pass(_KEPT_NOWHERE, _Changed).values
+        _warn(variable)
+    over[variable._full] = jax.numpy.asarray(new)
+    return over[variable._full]
+
+
+_warned: set[str] = set()
+
+
+def _warn(variable: Variable) -> None:
+    """Say once of a variable that what it is given is gone when the pass ends."""
+    if variable._full not in _warned:
+        _warned.add(variable._full)
+        warnings.warn(
+            f"tf.assign to {variable.name}, which is trainable, does nothing in jaxscope.tf1 beyond the pass "
+            f"({users_line()}); tf1.train_step keeps the value, and trainable=False makes it state",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 _BY_NAME = (js.global_variables, js.local_variables, js.model_variables, js.trainable_variables)
@@ -422,7 +471,7 @@ def object_of(
         own: Its own name in that scope.
     """
     known = _objects.get(id(array))
-    if known is not None and known._array is array:
+    if known is not None and known._array is array and known._is_called(name, scope, own):
         return known
     made: Variable = object.__new__(Variable)
     made._begin(array, name, trainable, scope, own)
