@@ -15,6 +15,8 @@ import jaxscope
 # Top imports from below. `core.x` is the package `jaxscope/_core/x`; wings are modules or folders beside it.
 WINGS = "layers getters optim sharding checkpoint inspect interop tf1"
 ROWS = [
+    "__main__",
+    "command",
     WINGS,
     "__init__",
     "initializers regularizers testing",
@@ -158,7 +160,9 @@ def test_each_package_of_the_core_has_a_page(folder: Path):
     assert set(named) == {name.removeprefix("core.") for name in (below[0] if below else {"errors"})}
 
 
-@pytest.mark.parametrize("wing", ["getters", "optim", "checkpoint", "checkpoint/tf1", "sharding", "inspect"])
+@pytest.mark.parametrize(
+    "wing", ["getters", "optim", "checkpoint", "checkpoint/tf1", "sharding", "inspect", "command"]
+)
 def test_wings_have_a_page(wing: str):
     """Likewise, for those that have grown."""
     lines = (PACKAGE / wing / "README.md").read_text().splitlines()

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from jaxscope.checkpoint import contents, folders, formats
-from jaxscope.checkpoint.snapshot import held
+from jaxscope.checkpoint.snapshot import held, telling
 
 
 class Saving:
@@ -66,6 +66,7 @@ def save(
     step: Any = None,
     key: Any = None,
     wait: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Saving:
     """Save variables, and what else a training needs; a crash leaves the last file, or the new one.
 
@@ -84,6 +85,8 @@ def save(
             the host are held, so that JAX copies those that are donated meanwhile; those of accelerators and
             NumPy's are copied before. One save goes on at a time; the next waits for it. Several processes
             that write a folder always wait.
+        progress: Called as each array of a file is about to be written, in the thread that writes, with how
+            many bytes are written, and of how many; at the end once more.
 
     Returns:
         The `Saving`, whose `wait()` waits and raises.
@@ -120,12 +123,15 @@ def save(
     if ending == formats.TF1:
         formats.FILES[ending].ready(path)
     now = wait or (apart and not ending)
+    total = sum(one.nbytes for one in holders.values())
 
     def work() -> None:
         if ending:
-            formats.FILES[ending].write(path, holders, facts)
+            formats.FILES[ending].write(path, telling(holders, progress), facts)
         else:
             folders.write(path, {name: one.for_orbax() for name, one in holders.items()}, facts)
+        if progress is not None:
+            progress(total, total)
 
     with _lock:
         _await_last()

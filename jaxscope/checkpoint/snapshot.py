@@ -1,6 +1,6 @@
 """Snapshots: the values of one moment, held until they are written, whatever happens to the arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -117,3 +117,22 @@ def held(arrays: Mapping[str, Any], *, spread: bool) -> tuple[dict[str, Held], l
         except ValueError as problem:
             problems.append(f"{name} {problem}")
     return made, problems
+
+
+def telling(holders: Mapping[str, Held], progress: Callable[[int, int], None] | None) -> Mapping[str, Held]:
+    """Return what can be written, telling before each of them how many bytes of all are written."""
+    if progress is None:
+        return holders
+    total, done = sum(one.nbytes for one in holders.values()), 0
+
+    class Telling(Held):
+        def __init__(self, one: Held) -> None:
+            self.__dict__.update(one.__dict__)
+
+        def host(self) -> np.ndarray[Any, Any]:
+            nonlocal done
+            progress(done, total)
+            done += self.nbytes
+            return super().host()
+
+    return {name: Telling(one) for name, one in holders.items()}
