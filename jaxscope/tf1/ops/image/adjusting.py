@@ -14,7 +14,7 @@ from jaxscope.tf1.base.tensor import Tensor, wrap
 from jaxscope.tf1.ops.image.arguments import converted, image_of, to_float
 from jaxscope.tf1.ops.image.colors import from_hsv, to_hsv
 from jaxscope.tf1.ops.nn.arguments import real_numbers
-from jaxscope.tf1.ops.nn.dropout import key_of
+from jaxscope.tf1.ops.random.drawing import draw_key
 
 __all__ = [
     "adjust_brightness",
@@ -146,7 +146,7 @@ def adjust_saturation(image: Any, saturation_factor: Any, name: str | None = Non
 
 
 def _drawn(low: float, high: float, seed: Any) -> Tensor:
-    return wrap(jax.random.uniform(key_of(seed), (), jnp.float32, low, high), "RandomUniform")
+    return wrap(jax.random.uniform(draw_key(seed), (), jnp.float32, low, high), "RandomUniform")
 
 
 @export("image.random_brightness")

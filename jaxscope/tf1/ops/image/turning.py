@@ -10,7 +10,7 @@ from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_ints
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.image.arguments import images_of
-from jaxscope.tf1.ops.nn.dropout import key_of
+from jaxscope.tf1.ops.random.drawing import draw_key
 
 __all__ = [
     "flip_left_right",
@@ -83,7 +83,7 @@ def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
 def _perhaps(kind: str, image: Any, seed: Any, along: int) -> Tensor:
     tensor, _, _, axis = images_of(kind, image)
     shape = (tensor._held.shape[0], 1, 1, 1) if axis else ()
-    key = key_of(seed)
+    key = draw_key(seed)
 
     def run(x: Any) -> Any:
         return jnp.where(jax.random.bernoulli(key, shape=shape), jnp.flip(x, axis + along), x)

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-import jaxscope as js
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
@@ -14,18 +13,9 @@ from jaxscope.tf1.base.operation import compute, static_shape, value_if_known
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.nn.arguments import either
+from jaxscope.tf1.ops.random.drawing import draw_key
 
-__all__ = ["dropout", "key_of"]
-
-
-def key_of(seed: Any) -> jax.Array:
-    """Return the next key of the open stream, another one for another seed.
-
-    Raises:
-        KeyStreamError: If no stream is open (`no_key_stream`).
-    """
-    key = js.next_key()
-    return key if seed is None else jax.random.fold_in(key, int(seed) % 2**32)
+__all__ = ["dropout"]
 
 
 @export("nn.dropout")
@@ -73,11 +63,11 @@ def dropout(
     if known is not None and known == 0:
         return tensor
     shape = _noise(tensor, noise_shape)
-    key = key_of(seed)
+    key = draw_key(seed)
 
     def run(x: Any, rate: Any) -> Any:
         kept = 1 - rate
-        mask = jax.random.bernoulli(key, kept, shape)
+        mask = jax.random.bernoulli(key, jnp.asarray(kept).astype(jnp.float32), shape)
         return jnp.where(mask, x / kept, jnp.zeros([], x.dtype))
 
     return compute("Dropout", run, tensor, share, known=False, name=name)

@@ -134,6 +134,8 @@ def fused_batch_norm(
             (`rank`, `tensor_value`).
     """
     tensor = floats("FusedBatchNorm", x)
+    if tensor.dtype == "float64":
+        raise TensorTypeError("FusedBatchNorm takes float32, float16 or bfloat16, not float64")
     rank = 3 if str(data_format) in {"NDHWC", "NCDHW"} else 2
     expect_rank("FusedBatchNorm", tensor, rank + 2, "x")
     last = channels_last(data_format, rank)
@@ -144,8 +146,7 @@ def fused_batch_norm(
             "fused_batch_norm takes mean and variance where it is not training, and only there",
             fix="is_training=False, or no mean and variance",
         )
-    wide = "float32" if tensor.dtype.size < 4 else tensor.dtype
-    tensors = [convert_to_tensor(one, wide) for one in (scale, offset, *given)]
+    tensors = [convert_to_tensor(one, "float32") for one in (scale, offset, *given)]
     channels = tensor._held.shape[-1 if last else 1]
     for one in tensors:
         if one._held.shape != (channels,):
