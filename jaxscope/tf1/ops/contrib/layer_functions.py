@@ -35,8 +35,8 @@ _LAYERS = {
     "unit_norm": ("UnitNorm", ""),
     "embed_sequence": ("EmbedSequence", ""),
 }
-#: What TensorFlow's have more: name -> the value that changes nothing.
-_UNUSED = {"batch_weights": None, "zero_debias_moving_mean": False, "mode": None}
+#: What TensorFlow's have more.
+_UNUSED = ("batch_weights", "zero_debias_moving_mean", "mode")
 
 
 def export_layer(name: str, function: Callable[..., Any], *aliases: str) -> Callable[..., Any]:

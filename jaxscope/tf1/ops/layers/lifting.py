@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,15 +71,13 @@ def arguments(signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -
     return {name: argument(name, value) for name, value in bound.arguments.items()}
 
 
-def lifted(
-    function: Callable[..., Any], full: str, unused: Mapping[str, Any] | None = None
-) -> Callable[..., Any]:
+def lifted(function: Callable[..., Any], full: str, unused: Sequence[str] = ()) -> Callable[..., Any]:
     """Return a layer of `js.layers` as a function of tensors.
 
     Args:
         function: The layer.
         full: What it is in TensorFlow: `layers.dense`.
-        unused: Arguments that TensorFlow's has and this has not, each with the value that changes nothing.
+        unused: Arguments that TensorFlow's has and this has not; None and False change nothing.
 
     Raises:
         UnimplementedError: When one of these has another value (`unimplemented`).
@@ -88,9 +86,9 @@ def lifted(
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        for name in [name for name in kwargs if name in (unused or ())]:
+        for name in [name for name in kwargs if name in unused]:
             given = kwargs.pop(name)
-            if given is not (unused or {})[name] and given:
+            if given is not None and given is not False:
                 raise UnimplementedError(f"tf.{full} is not here with {name}={given!r}", fix="leave it out")
         return tensors_of(function(**arguments(signature, args, kwargs)))
 

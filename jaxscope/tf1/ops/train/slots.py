@@ -3,7 +3,7 @@
 from typing import Any
 
 import jaxscope as js
-from jaxscope.tf1.ops.variables.variable import Variable
+from jaxscope.tf1.ops.variables.variable import Variable, apart, found_name
 
 __all__ = ["new_slot"]
 
@@ -28,8 +28,6 @@ def new_slot(primary: Any, kind: str, initial: Any = None, *, zeros: bool = Fals
         if callable(start):
             array = js.Variable(start, False, name=name, dtype=dtype, shape=shape)
         else:
-            array = js.Variable(start, False, name=name)
-        from jaxscope.tf1.ops.variables.variable import _found_name
-
-        made._begin(array, _found_name(array, name), trainable=False)
+            array = js.Variable(apart(start), False, name=name)
+        made._begin(array, found_name(array, name), trainable=False)
     return made

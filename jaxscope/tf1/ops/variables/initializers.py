@@ -252,7 +252,9 @@ def variance_scaling_initializer(
     Raises:
         InitializerError: If the factor or the mode has no meaning.
     """
-    return VarianceScaling(factor, mode.lower(), "uniform" if uniform else "truncated_normal", seed, dtype)
+    law = "uniform" if uniform else "truncated_normal"
+    made: Initializer = VarianceScaling(factor, mode.lower(), law, seed, dtype)
+    return made
 
 
 class Foreign(OnArrays):

@@ -125,7 +125,7 @@ class Variable:
         )
         if shape is not None and not TensorShape(shape).is_compatible_with(array.shape):
             raise TensorValueError(f"the initial value has shape {array.shape}, not {TensorShape(shape)}")
-        self._begin(array, _found_name(array, name), trainable)
+        self._begin(array, found_name(array, name), trainable)
 
     def _begin(self, array: Any, name: str | None, trainable: bool, scope: Any = None, own: str = "") -> None:
         self._named, self._scope, self._own = name, scope, own
@@ -378,8 +378,13 @@ def start_of(value: Any, dtype: Any) -> tuple[Any, Any]:
     """Return what `js.Variable` starts from, and a shape where that is an initializer."""
     if callable(value) and not hasattr(type(value), "__tf_tensor__"):
         value = value()
-    start = value_of(value, dtype)
+    start = apart(value_of(value, dtype))
     return (start, start.shape) if is_pending(start) else (start, None)
+
+
+def apart(array: Any) -> Any:
+    """Return a copy of an array that is a variable's value: two variables are told apart by their arrays."""
+    return array if known_object(array) is None else jax.numpy.array(array)
 
 
 class _Changed:
@@ -449,7 +454,7 @@ def read(name: str) -> Any:
     return kept[0] if kept else None
 
 
-def _found_name(array: Any, own: str | None) -> str | None:
+def found_name(array: Any, own: str | None) -> str | None:
     """Return the full name of a variable that was just made."""
     for find in _BY_NAME:
         for name, value in reversed(find().items()):
