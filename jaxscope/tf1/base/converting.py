@@ -55,6 +55,8 @@ def convert_to_tensor(
 
 
 def _convert(value: Any, wanted: DType | None, name: str | None = None) -> Tensor:
+    if value is None:
+        raise TensorValueError("None cannot be a tensor", code="not_a_tensor")
     if hasattr(type(value), "__tf_tensor__"):  # a variable
         value = value.__tf_tensor__()
     if value is None:

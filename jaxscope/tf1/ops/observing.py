@@ -111,6 +111,18 @@ def Print(
     return convert_to_tensor(input_)
 
 
+@export("print")
+def print_(*inputs: Any, **kwargs: Any) -> Operation:
+    """Return an operation that prints nothing.
+
+    Args:
+        *inputs: What TensorFlow would print.
+        **kwargs: How it would.
+    """
+    warn_once("print", "jax.debug.print(...) prints while the program runs")
+    return Operation("PrintV2", "PrintV2")
+
+
 @export("add_check_numerics_ops")
 def add_check_numerics_ops() -> Operation:
     """Return an operation that checks nothing."""

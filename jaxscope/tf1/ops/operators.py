@@ -47,6 +47,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "floordiv": arithmetic.floordiv,
     "mod": arithmetic.floormod,
     "matmul": products.matmul,
+    "div": pairs.div,
     "pow": pairs.pow_,
     "and": comparing.both,
     "or": comparing.either,

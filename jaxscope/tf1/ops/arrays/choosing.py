@@ -133,7 +133,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str | None = "boolean_mask", axis
         TensorValueError: If the mask is a scalar, or does not have the shape of these axes (`tensor_value`).
         NotStaticError: If the mask is not known while tracing (`not_static`).
     """
-    value, test = convert_to_tensor(tensor), _condition(mask)
+    value, test = convert_to_tensor(tensor), convert_to_tensor(mask)
     first = 0 if axis is None else static_int(axis, "axis")
     sizes, shape = test._held.shape, value._held.shape
     if not sizes:
@@ -144,7 +144,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str | None = "boolean_mask", axis
             f"a mask of shape {sizes} at axis {first} of a tensor of shape {value.get_shape()}",
             code="shapes_disagree",
         )
-    known = chosen(test, "the mask of boolean_mask")
+    known = chosen(test, "the mask of boolean_mask") != 0
     index = (slice(None),) * first + (known,)
     return compute("BooleanMask", lambda x: jnp.asarray(x)[index], value, fold=lambda x: x[index], name=name)
 

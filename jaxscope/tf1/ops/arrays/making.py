@@ -174,7 +174,11 @@ def range_(
     )
     if step == 0 or (last - first) * (1 if step > 0 else -1) < 0:
         raise TensorValueError(f"no sequence leads from {first} to {last} by steps of {step}")
-    count = int(np.ceil((last - first) / step)) if target.is_floating else len(range(first, last, step))
+    if target.is_floating:
+        number = target.dtype.type  # as precise as the dtype is, so that 0.3 / 0.1 is 3
+        count = int(np.ceil((number(last) - number(first)) / number(step)))
+    else:
+        count = len(range(first, last, step))
     if target.is_integer and count <= FOLD_LIMIT:
         return wrap(np.arange(first, last, step).astype(target.dtype), "Range", name)
 

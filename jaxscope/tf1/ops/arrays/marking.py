@@ -14,6 +14,7 @@ from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.choosing import chosen
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
+from jaxscope.tf1.ops.math.casts import cast
 
 __all__ = ["one_hot", "sequence_mask"]
 
@@ -78,17 +79,18 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = "bool", name: s
     """Return for each length a row that is true so far, and false behind.
 
     Args:
-        lengths: Whole numbers of any shape.
+        lengths: Numbers of any shape.
         maxlen: The size of the rows, known while tracing; the greatest length, if it is left out.
         dtype: The dtype of the result.
         name: A name for the result.
 
     Raises:
-        TensorTypeError: If lengths are no whole numbers (`tensor_type`).
         TensorValueError: If `maxlen` is no scalar (`tensor_value`).
         NotStaticError: If the size of the rows is not known while tracing (`not_static`).
     """
-    tensor, target = whole_numbers(lengths, "lengths"), canonical(dtype)
+    tensor, target = convert_to_tensor(lengths), canonical(dtype)
+    if maxlen is not None and not tensor.dtype.is_integer:
+        tensor = cast(tensor, "int32")
     if maxlen is None:
         known = chosen(tensor, "the greatest of the lengths of sequence_mask, without maxlen,")
         size = max(int(known.max()), 0) if known.size else 0

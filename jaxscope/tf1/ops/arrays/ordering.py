@@ -4,10 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.dtypes import canonical
-from jaxscope.tf1.base.errors import TensorValueError
+from jaxscope.tf1.base.errors import InvalidArgumentError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_axes, static_int
 from jaxscope.tf1.base.tensor import Tensor
@@ -128,6 +130,7 @@ def bincount(
         NotStaticError: If the numbers, and so the size, are not known while tracing (`not_static`).
     """
     tensor = whole_numbers(arr, "arr")
+    _not_negative(tensor, "numbers that are counted")
     least = 0 if minlength is None else static_int(minlength, "minlength")
     most = None if maxlength is None else static_int(maxlength, "maxlength")
     if most is not None and least >= most:
@@ -182,6 +185,11 @@ def confusion_matrix(
         size = max(int(one.max()) + 1 if one.size else 0 for one in parts)
     else:
         size = static_int(num_classes, "num_classes")
+    for one in (truth, guess):
+        _not_negative(one, "labels and predictions")
+        held = one._held
+        if not isinstance(held, Tracer) and held.size and np.asarray(held).max() >= size:
+            raise InvalidArgumentError(f"a label or prediction is not among the {size} classes")
     target = canonical(dtype).dtype
     counted = [] if weights is None else [convert_to_tensor(weights)]
 
@@ -190,6 +198,12 @@ def confusion_matrix(
         return jnp.zeros((size, size), target).at[index].add(jnp.asarray(w[0] if w else 1).astype(target))
 
     return compute("ConfusionMatrix", count, truth, guess, *counted, name=name)
+
+
+def _not_negative(tensor: Tensor, what: str) -> None:
+    held = tensor._held
+    if not isinstance(held, Tracer) and held.size and np.asarray(held).min() < 0:
+        raise InvalidArgumentError(f"{what} are not negative, as one is")
 
 
 def _flat(tensor: Tensor) -> Tensor:

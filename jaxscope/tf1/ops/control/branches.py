@@ -10,7 +10,7 @@ import numpy as np
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import renamed, value_if_known
+from jaxscope.tf1.base.operation import value_if_known
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
 from jaxscope.tf1.ops.control.nesting import assert_same_structure, flatten, pack_sequence_as
@@ -38,7 +38,9 @@ class _Branch:
         return jax.tree.leaves([one for one in self.leaves if not isinstance(one, Operation)])
 
 
-def _chosen(branches: list[_Branch], number: int | None, choose: Callable[..., Any], strict: bool) -> Any:
+def _chosen(
+    branches: list[_Branch], number: int | None, choose: Callable[..., Any], *, strict: bool, which: Tensor
+) -> Any:
     """Let JAX choose among branches, and return the result as tensors."""
     try:
         made = choose([lambda one=one: _checked(branches, one) for one in branches])
@@ -57,7 +59,7 @@ def _chosen(branches: list[_Branch], number: int | None, choose: Callable[..., A
     if number is not None and all(isinstance(one, Tensor) and _plain(one) for one in taken.leaves):
         leaves: list[Any] = list(taken.leaves)  # known numbers stay known
     else:
-        leaves = [_refilled(one, left) for one in taken.leaves]
+        leaves = [_refilled(one, left, which) for one in taken.leaves]
     packed = pack_sequence_as(taken.result, leaves)
     if not strict and isinstance(packed, list | tuple) and len(packed) == 1:
         return packed[0]
@@ -68,7 +70,10 @@ def _plain(tensor: Tensor) -> bool:
     return isinstance(tensor._held, np.ndarray)
 
 
-def _refilled(leaf: Any, arrays: Any) -> Any:
+def _refilled(leaf: Any, arrays: Any, which: Tensor) -> Any:
+    """Return a leaf of the result; in the place of an operation stands what decided, as in TensorFlow."""
+    if isinstance(leaf, Operation):
+        return which
     if isinstance(leaf, Tensor):
         return wrap(next(arrays), "Merge")
     if isinstance(leaf, TensorArray):
@@ -120,7 +125,6 @@ def _predicate(pred: Any) -> Tensor:
 
 
 @export("cond")
-@renamed(true_fn="fn1", false_fn="fn2")
 def cond(
     pred: Any,
     true_fn: Any = None,
@@ -146,6 +150,8 @@ def cond(
         TensorValueError: If the structures, dtypes or shapes differ (`structures_disagree`,
             `dtypes_disagree`, `shapes_disagree`). Shapes may, if `pred` is known while tracing.
     """
+    if (true_fn is not None and fn1 is not None) or (false_fn is not None and fn2 is not None):
+        raise TensorTypeError("both true_fn and fn1, its older name, were given, or false_fn and fn2")
     true_fn, false_fn = (fn1 if true_fn is None else true_fn), (fn2 if false_fn is None else false_fn)
     for function, argument in ((true_fn, "true_fn"), (false_fn, "false_fn")):
         if function is None:
@@ -156,7 +162,8 @@ def cond(
     known = value_if_known(test)
     number = None if known is None else int(not known)
     branches = [_Branch(true_fn), _Branch(false_fn)]
-    return _chosen(branches, number, lambda both: jax.lax.cond(jnp.asarray(test._held), *both), strict)
+    held = jnp.asarray(test._held)
+    return _chosen(branches, number, lambda both: jax.lax.cond(held, *both), strict=strict, which=test)
 
 
 @export("case")
@@ -259,4 +266,5 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
         number,
         lambda all_of: jax.lax.switch(position(jnp.asarray(index._held)), all_of),
         strict=True,
+        which=index,
     )

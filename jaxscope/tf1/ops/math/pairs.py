@@ -45,7 +45,9 @@ def pow_(x: Any, y: Any, name: str | None = None) -> Tensor:
     times = _times(power)
     if times is not None and not a.dtype.is_bool:
         return compute("Pow", lambda array: jnp.power(array, times), a, fold=lambda n: n**times, name=name)
-    return binary("Pow", _power if a.dtype.is_floating else jnp.power, a, b, fold=np.power, name=name)
+    known = isinstance(power, np.ndarray) and bool(np.all(power))  # then JAX's derivative is the same
+    function = _power if a.dtype.is_floating and not known else jnp.power
+    return binary("Pow", function, a, b, fold=np.power, name=name)
 
 
 def _times(power: Any) -> int | None:
@@ -309,6 +311,26 @@ def nextafter(x1: Any, x2: Any, name: str | None = None) -> Tensor:
     return binary("NextAfter", jnp.nextafter, *_floats("NextAfter", x1, x2), name=name)
 
 
+@export("math.polyval")
+def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
+    """Return a polynomial of `x`, by element.
+
+    Args:
+        coeffs: A list of tensors of the dtype of `x`, that of the highest power first.
+        x: A tensor of numbers.
+        name: A name for the result.
+    """
+    tensor = convert_to_tensor(x, name=name)
+    if not isinstance(coeffs, list):
+        raise TensorValueError("the coefficients of polyval are a list")
+    if not coeffs:
+        return convert_to_tensor(np.zeros(tensor._held.shape, tensor.dtype.dtype))
+    result = convert_to_tensor(coeffs[0], tensor.dtype)
+    for coefficient in coeffs[1:]:
+        result = convert_to_tensor(coefficient, tensor.dtype) + result * tensor
+    return result
+
+
 @export("atan2", "math.atan2")
 def atan2(y: Any, x: Any, name: str | None = None) -> Tensor:
     """Return the angle of the point (x, y), in radians.
@@ -383,8 +405,6 @@ def add_n(inputs: Any, name: str | None = None) -> Tensor:
         TensorValueError: If it is empty or no list, or the shapes differ (`tensor_value`, `shapes_disagree`).
         TensorTypeError: If the dtypes differ (`dtypes_disagree`).
     """
-    if isinstance(inputs, Tensor) or hasattr(type(inputs), "__tf_tensor__"):
-        inputs = [inputs]
     if not isinstance(inputs, list | tuple) or not inputs:
         raise TensorValueError("add_n takes a list of at least one tensor")
     parts = convert_many(inputs)

@@ -16,7 +16,7 @@ from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import DType, canonical
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_int, static_ints
+from jaxscope.tf1.base.operation import compute, drawn_later, static_int, static_ints
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.slicing import slice_
 
@@ -43,13 +43,26 @@ def draw_key(seed: Any = None) -> Any:
     Raises:
         KeyStreamError: If no `js.random_keys` is open (`no_key_stream`).
     """
-    key = js.next_key()
+    return _folded(js.next_key(), seed)
+
+
+def _folded(key: Any, seed: Any) -> Any:
     return key if seed is None else jax.random.fold_in(key, static_int(seed, "seed") % 2**32)
 
 
 def _draw(kind: str, function: Callable[..., Any], *tensors: Tensor, seed: Any, name: str | None) -> Tensor:
-    """Compute `function(key, *arrays)` of a new key."""
-    key = draw_key(seed)
+    """Compute `function(key, *arrays)` of a new key; without a stream, of that of the variable it begins."""
+    try:
+        key = draw_key(seed)
+    except js.errors.KeyStreamError as error:
+        later = None
+        if error.code == "no_key_stream":
+            later = drawn_later(
+                kind, lambda key, *arrays: function(_folded(key, seed), *arrays), *tensors, name=name
+            )
+        if later is None:
+            raise
+        return later
     return compute(kind, lambda *arrays: function(key, *arrays), *tensors, known=False, name=name)
 
 
@@ -165,12 +178,12 @@ def random_uniform(
 
     Raises:
         KeyStreamError: If no `js.random_keys` is open (`no_key_stream`).
-        TensorValueError: If whole numbers have no limit, or there are none between (`tensor_value`).
-        TensorTypeError: If the dtype is another one (`tensor_type`).
+        TensorValueError: If whole numbers have no limit, or the dtype is another one (`tensor_value`).
+        InvalidArgumentError: If it is known that there are no numbers between (`invalid_argument`).
     """
     target, sizes = canonical(dtype), static_ints(shape, "shape")
     if not (target.is_floating or target.name in {"int32", "int64", "uint32", "uint64"}):
-        raise TensorTypeError(f"RandomUniform draws real numbers, int32 or int64, not {target.name}")
+        raise TensorValueError(f"RandomUniform draws real numbers, int32 or int64, not {target.name}")
     if maxval is None:
         if target.is_integer:
             raise TensorValueError(f"numbers of {target.name} need a maxval")
