@@ -352,3 +352,28 @@ def test_in_loops_and_branches():
     assert [float(one) for one in net.apply(net.init(KEY, x), x)] == [15, 2, 2]
     gradient = jax.grad(lambda v: net.apply(v, x)[0])(net.init(KEY, x))
     assert float(gradient["w"]) == 12 + 4 + 1
+
+
+def test_variables_that_begin_with_draws():
+    """`tf.Variable(tf.random_normal(...))` draws from the key of `init` and its name, with no stream open."""
+
+    @js.transform
+    def net(x):
+        w = tf.Variable(tf.random_normal([20, 30], stddev=0.5), name="w")
+        b = tf.Variable(tf.truncated_normal([400]) / tf.sqrt(4.0), name="b")
+        c = tf.get_variable("c", initializer=tf.random_uniform([300], -1.0, 1.0))
+        zero = tf.random_normal([3])
+        tf.Variable(zero - zero, name="zero")
+        return tf.matmul(x, w), b, c
+
+    x = jnp.ones([2, 20])
+    variables = net.init(KEY, x)
+    assert abs(float(variables["w"].std()) - 0.5) < 0.05
+    assert abs(float(variables["b"].std()) - 0.44) < 0.06
+    assert abs(float(variables["c"].std()) - 0.577) < 0.06
+    assert variables["zero"].tolist() == [0, 0, 0]
+    again = jax.jit(net.init)(KEY, x)
+    assert all(np.array_equal(again[name], variables[name]) for name in variables)
+    assert net.apply(variables, x)[0].shape == (2, 30)
+    with pytest.raises(js.errors.KeyStreamError):
+        js.transform(lambda: tf.random_normal([3]) + 1).apply({})

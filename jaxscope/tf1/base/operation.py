@@ -25,6 +25,7 @@ from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 __all__ = [
     "compute",
     "compute_tree",
+    "drawn_later",
     "renamed",
     "static_axes",
     "static_int",
@@ -116,6 +117,27 @@ def _of_pending(
         return compute(kind, function, *(wrap(settled(one)) for one in held), known=False, name=name)
     result = jax.eval_shape(function, *parts)
     return wrap(Pending(result.shape, result.dtype, function, parts), kind, name)
+
+
+def drawn_later(
+    kind: str, function: Callable[..., Any], *tensors: Tensor, name: str | None = None
+) -> Tensor | None:
+    """Return what a function of a key and arrays draws where a variable begins with it, as a tensor.
+
+    Args:
+        kind: TensorFlow's kind of operation.
+        function: A function of a key and as many arrays.
+        *tensors: What it is applied to.
+        name: The name that the user gave.
+
+    Returns:
+        The tensor; None where what it is applied to is not known while tracing.
+    """
+    parts = [known_value(tensor) for tensor in tensors]
+    if any(part is None for part in parts):
+        return None
+    result = jax.eval_shape(lambda key: function(key, *parts), jax.random.key(0))
+    return wrap(Pending(result.shape, result.dtype, lambda key: function(key, *parts)), kind, name)
 
 
 def _as_operand(held: Any) -> Any:
