@@ -37,6 +37,7 @@ def play(case, narrow):
 
 
 @pytest.mark.filterwarnings("ignore:.*does nothing in jaxscope.tf1:UserWarning")
+@pytest.mark.filterwarnings("ignore:jaxscope runs this call operation by operation:UserWarning")  # exec()
 @pytest.mark.parametrize("case", THERE, ids=lambda case: case["id"])
 def test_recorded(case):
     """A call gives what it gave in TensorFlow 1."""
@@ -51,6 +52,7 @@ NARROW = [
 
 
 @pytest.mark.filterwarnings("ignore:.*does nothing in jaxscope.tf1:UserWarning")
+@pytest.mark.filterwarnings("ignore:jaxscope runs this call operation by operation:UserWarning")  # exec()
 @pytest.mark.parametrize(
     "case", [case for case in NARROW if case["id"] not in WIDE], ids=lambda case: case["id"]
 )

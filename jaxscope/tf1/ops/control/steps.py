@@ -85,11 +85,11 @@ class Steps:
         return list(self._run(*arrays))
 
     @staticmethod
-    def _used(jaxpr: Any, outvars: Sequence[Any]) -> list[Any]:
-        """Return the equations that these results, or effects, need."""
+    def _used(jaxpr: Any, outvars: Sequence[Any], *, effects: bool = True) -> list[Any]:
+        """Return the equations that these results need, and effects."""
         needed, kept = {id(var) for var in outvars}, list[Any]()
         for eqn in reversed(jaxpr.eqns):
-            if eqn.effects or any(id(var) in needed for var in eqn.outvars):
+            if (effects and eqn.effects) or any(id(var) in needed for var in eqn.outvars):
                 needed |= {id(var) for var in eqn.invars}
                 kept.append(eqn)
         return kept[::-1]
@@ -97,14 +97,14 @@ class Steps:
     def uses(self, outputs: Sequence[int] | None = None) -> set[int]:
         """Return which arguments some results depend on; all results, and effects, if none are named."""
         outvars = self.jaxpr.outvars if outputs is None else [self.jaxpr.outvars[i] for i in outputs]
-        eqns = self.jaxpr.eqns if outputs is None else self._used(self.jaxpr, outvars)
+        eqns = self.jaxpr.eqns if outputs is None else self._used(self.jaxpr, outvars, effects=False)
         needed = {id(var) for var in outvars} | {id(var) for eqn in eqns for var in eqn.invars}
         return {i for i, var in enumerate(self.jaxpr.invars) if id(var) in needed}
 
     def part(self, outputs: Sequence[int]) -> "Part | None":
         """Return the program of some results alone, or None if it needs what is traced outside."""
         outvars = [self.jaxpr.outvars[i] for i in outputs]
-        eqns = self._used(self.jaxpr, outvars)
+        eqns = self._used(self.jaxpr, outvars, effects=False)
         if any(eqn.effects for eqn in eqns):
             return None
         needed = {id(var) for var in outvars} | {id(var) for eqn in eqns for var in eqn.invars}
