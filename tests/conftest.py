@@ -48,6 +48,8 @@ QUICK = {
     "tests/layers/test_refusals.py": 20,
     "tests/layers/test_signatures.py": 20,
     "tests/optim": 12,
+    "tests/inspect": 12,
+    "tests/command": 12,
     "tests/sharding": 20,
     "tests/layers/test_recorded.py::test_numbers": 100,
     "tests/layers/test_recorded.py::test_variables": 20,

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxscope.checkpoint import along, contents, formats, reads
@@ -23,6 +24,7 @@ class CheckpointReader(Mapping[str, np.ndarray[Any, Any]]):
     Attributes:
         path: The file or folder.
         non_trainable: The names of arrays that were saved as not trainable.
+        key_impls: Name -> implementation, of arrays that are the data of typed keys.
 
     Raises:
         CheckpointError: As of `load`.
@@ -44,6 +46,12 @@ class CheckpointReader(Mapping[str, np.ndarray[Any, Any]]):
         names = [name for name in self._stored.entries if not reads.is_hidden(self._stored, name)]
         self._entries = {name: self._stored.entries[name] for name in names}
         self.non_trainable = frozenset(name for name in names if contents.FROZEN + name in self._stored.facts)
+
+        self.key_impls = {
+            name: self._stored.facts[contents.IMPL + name]
+            for name in names
+            if contents.IMPL + name in self._stored.facts
+        }
 
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         if name not in self._entries:
@@ -94,6 +102,11 @@ class CheckpointReader(Mapping[str, np.ndarray[Any, Any]]):
     def step(self) -> int | None:
         """The step that was saved, in a TF1 file `global_step`; None for none."""
         return along.step_of(self._stored)
+
+    @functools.cached_property
+    def key(self) -> jax.Array | None:
+        """The key or keys that were saved along, typed or legacy as they were; None for none."""
+        return along.key_of(self._stored)
 
     @property
     def along(self) -> dict[str, str]:

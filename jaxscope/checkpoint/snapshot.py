@@ -123,7 +123,7 @@ def telling(holders: Mapping[str, Held], progress: Callable[[int, int], None] | 
     """Return what can be written, telling before each of them how many bytes of all are written."""
     if progress is None:
         return holders
-    total, done = sum(one.nbytes for one in holders.values()), 0
+    total, done, tell = sum(one.nbytes for one in holders.values()), 0, progress
 
     class Telling(Held):
         def __init__(self, one: Held) -> None:
@@ -131,7 +131,7 @@ def telling(holders: Mapping[str, Held], progress: Callable[[int, int], None] | 
 
         def host(self) -> np.ndarray[Any, Any]:
             nonlocal done
-            progress(done, total)
+            tell(done, total)
             done += self.nbytes
             return super().host()
 

@@ -6,6 +6,7 @@ import re
 import sys
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,7 +25,7 @@ def add_to(commands: Any) -> None:
     made = commands.add_parser(
         "convert",
         help="write a file of another format, names or types",
-        description="Write a file's variables into another; by ending: .safetensors, .npz, .ckpt, or a folder.",
+        description="Write variables into another file; by ending: .safetensors, .npz, .ckpt, or a folder.",
     )
     made.add_argument("source", metavar="IN", help="a file of variables")
     made.add_argument("target", metavar="OUT", help="the file to write")
@@ -55,11 +56,9 @@ def run(asked: argparse.Namespace) -> bool:
     source, target = asked.source, asked.target
     if os.path.exists(target) and not asked.force:
         raise MistakeError(f"{target!r} is there already; --force writes over it")
-    loaded = js.checkpoint.load(source, extra="ignore")
     reader = js.checkpoint.load_checkpoint(source)
-    keys = {name for name, one in loaded.shape_dtypes().items() if not isinstance(one.dtype, np.dtype)}
     names = chosen([name for name in reader if name not in reader.unreadable], asked.select, asked.drop)
-    if _STEP in names and loaded.step is not None and int(reader[_STEP]) == loaded.step:
+    if _STEP in names and reader.step is not None and int(reader[_STEP]) == reader.step:
         names.remove(_STEP)  # it is written as the step, and called as the other format calls that
     new = renamed(names, renames(asked.rename))
     types = casts(asked.dtype, names)
@@ -68,14 +67,16 @@ def run(asked: argparse.Namespace) -> bool:
     total = sum(sizes[name] * reader.get_variable_to_dtype_map()[name].itemsize for name in new)
     with Progress(f"reading {source}", total) as progress:
         for name, to in new.items():
-            values[to] = loaded[name] if name in keys else cast_to(name, reader[name], types.get(name))
+            values[to] = cast_to(name, reader[name], types.get(name))
+            if impl := reader.key_impls.get(name):
+                values[to] = jax.random.wrap_key_data(values[to], impl=impl)
             progress.add(int(values[to].nbytes))
     frozen = [to for name, to in new.items() if name in reader.non_trainable]
     variables = js.Variables(values, non_trainable=frozen)
     total = sum(int(value.nbytes) for value in values.values())
     with Progress(f"writing {target}", total) as progress:
         js.checkpoint.save(
-            target, variables, step=loaded.step, key=loaded.key, progress=lambda done, _: progress.at(done)
+            target, variables, step=reader.step, key=reader.key, progress=lambda done, _: progress.at(done)
         )
     print(f"wrote {target}: {counted(len(values), 'variable')}, {human_bytes(total)}")
     tell_left(reader)

@@ -146,14 +146,16 @@ class Captured(Shown, Mapping[str, Passed]):
     def _first(self, kind: str, bit: int) -> Origin | None:
         if any(isinstance(one, Tracer) for one in self._notes):
             raise TypeError("there are no values yet: return what was captured, and ask outside of jax.jit")
-        # Of a batch made by vmap, any example counts.
-        notes = [np.asarray(one) for one in self._notes]
-        outer = np.bitwise_or.reduce(notes[0].reshape(-1, self._frame.program.count), axis=0)
-        for place, number_ in zip(self._frame.given, self._frame.program.inputs, strict=True):
-            if outer[number_] & bit:
+        program = self._frame.program
+        notes: dict[Program, Any] = {}
+        for one, noted in zip(self._frame.programs, map(np.asarray, self._notes), strict=True):
+            # Of a batch made by vmap, whose axis is the first, any example counts.
+            shape = noted.shape[noted.ndim - one.depth - 1 :]
+            notes[one] = np.bitwise_or.reduce(noted.reshape(-1, *shape), axis=0)
+        for place, at in zip(self._frame.given, program.inputs, strict=True):
+            if notes[program][at] & bit:
                 return Origin(kind, "", "given", place, ())
-        by_program = dict(zip(self._frame.programs, [outer, *notes[1:]], strict=True))
-        return _made(self._frame.program, by_program, kind, bit, ())
+        return _made(program, notes, kind, bit, ())
 
     # --- shown ---------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class Program:
         steps: In order; those of jitted functions with scopes in them are among them.
         results: The numbers of its results, or literals.
         count: How many numbers there are.
+        depth: How many loops are around it.
     """
 
     scope: str
@@ -70,6 +71,7 @@ class Program:
     steps: list[Step] = field(default_factory=list[Step])
     results: tuple[Any, ...] = ()
     count: int = 0
+    depth: int = 0
 
     def flows(self) -> dict[str, Flow]:
         """Return what passes through each scope below its own, in the order in which they begin."""
@@ -126,9 +128,11 @@ class Program:
                 yield from step.body.bodies()
 
 
-def program_of(closed: ClosedJaxpr, scope: str = "", sources: tuple[Any, ...] = ()) -> Program:
+def program_of(
+    closed: ClosedJaxpr, scope: str = "", sources: tuple[Any, ...] = (), depth: int = 0
+) -> Program:
     """Return a jaxpr as a program."""
-    made = Program(scope)
+    made = Program(scope, depth=depth)
 
     def new() -> int:
         made.count += 1
@@ -160,7 +164,7 @@ def program_of(closed: ClosedJaxpr, scope: str = "", sources: tuple[Any, ...] = 
             names.update(zip(equation.outvars, outputs, strict=True))
             body = None
             if equation.primitive.name == "scan" and has_scopes(inner := equation.params["jaxpr"]):
-                body = program_of(inner, here, places)
+                body = program_of(inner, here, places, depth + 1)
             made.steps.append(Step(equation, _alone(jaxpr, equation), here, places, inputs, outputs, body))
 
     add(closed.jaxpr, names, scope, sources)
