@@ -19,7 +19,7 @@ class _Inner(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.startswith("tensorflow.python"):
+        if fullname.startswith("tensorflow.python") or ".python" in fullname.removeprefix("tensorflow"):
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         return None
 

@@ -93,8 +93,10 @@ def look_up(space: str, name: str) -> Any:
         return face(full)
     if space in LATER:
         return LATER[space](name)
-    if full.startswith("python"):  # TensorFlow's inner modules: what they have is public somewhere
-        return _anywhere(full, name)
+    if full == "python.ops.variable_scope":  # a module there, whose name is that of a class in it
+        return face(full)
+    if full.startswith("python") or ".python" in full:
+        return _anywhere(full, name)  # TensorFlow's inner modules: what they have is public somewhere
     absent = stand_in(full)
     if absent is not None:
         return absent
@@ -111,7 +113,8 @@ def look_up(space: str, name: str) -> Any:
 
 
 def _anywhere(full: str, name: str) -> Any:
-    for space in ("", "nn", "layers", "nn.rnn_cell", "train", *EXPORTED):
+    outer = [full.partition(".python")[0]] if ".python" in full else []  # contrib.layers.python.layers
+    for space in (*outer, "", "nn", "layers", "nn.rnn_cell", "train", *EXPORTED):
         if name in EXPORTED.get(space, ()):
             return EXPORTED[space][name]
     raise MissingNameError(
