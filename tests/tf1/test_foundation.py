@@ -83,21 +83,91 @@ def test_traced_numbers_decide_no_shape():
     assert "test_foundation" in error.facts["at"]
 
 
-@given(st.sampled_from(["add", "subtract", "multiply", "floordiv", "floormod"]), st.data())
-def test_folding(name, data):
+#: Functions that NumPy computes for few whole numbers, by how many arrays they take.
+FOLDED = {
+    1: {
+        "abs": tf.abs,
+        "argmax": tf.argmax,
+        "argmin": lambda x: tf.argmin(x, 0, output_type=tf.int32),
+        "broadcast_to": lambda x: tf.broadcast_to(x, [2, 3]),
+        "cast": lambda x: tf.cast(x, tf.int32),
+        "count_nonzero": tf.count_nonzero,
+        "cumprod": lambda x: tf.cumprod(x, exclusive=True),
+        "cumsum": lambda x: tf.cumsum(x, reverse=True),
+        "expand_dims": lambda x: tf.expand_dims(x, -1),
+        "fill": lambda x: tf.fill([2, 2], x[0]),
+        "gather": lambda x: tf.gather(x, [2, 0]),
+        "negative": tf.negative,
+        "pad": lambda x: tf.pad(x, [[1, 2]]),
+        "pow": lambda x: x**3,
+        "reduce_max": lambda x: tf.reduce_max(x, keepdims=True),
+        "reduce_min": tf.reduce_min,
+        "reduce_prod": tf.reduce_prod,
+        "reduce_sum": tf.reduce_sum,
+        "repeat": lambda x: tf.repeat(x, [1, 0, 2]),
+        "reverse": lambda x: tf.reverse(x, [0]),
+        "roll": lambda x: tf.roll(x, 1, 0),
+        "sign": tf.sign,
+        "slice": lambda x: tf.slice(x, [1], [-1]),
+        "split": lambda x: tf.split(x, [1, 2])[1],
+        "square": tf.square,
+        "tile": lambda x: tf.tile(x, [2]),
+        "transpose": lambda x: tf.transpose(tf.reshape(x, [1, 3])),
+        "unstack": lambda x: tf.unstack(x)[1],
+    },
+    2: {
+        "add": tf.add,
+        "bitwise_and": tf.bitwise.bitwise_and,
+        "bitwise_xor": tf.bitwise.bitwise_xor,
+        "concat": lambda x, y: tf.concat([x, y], 0),
+        "equal": tf.equal,
+        "floordiv": tf.floordiv,
+        "floormod": tf.floormod,
+        "greater_equal": tf.greater_equal,
+        "less": tf.less,
+        "maximum": tf.maximum,
+        "minimum": tf.minimum,
+        "multiply": tf.multiply,
+        "squared_difference": tf.squared_difference,
+        "stack": lambda x, y: tf.stack([x, y], 1),
+        "subtract": tf.subtract,
+        "where": lambda x, y: tf.where(tf.less(x, y), x, y),
+    },
+}
+
+
+@given(st.sampled_from([(n, name) for n, all_of in FOLDED.items() for name in all_of]), st.data())
+def test_folding(which, data):
     """What is folded is what JAX would compute, dtype and wrapping around included."""
+    count, name = which
     dtype = data.draw(st.sampled_from(["int32", "int8", "uint8", "uint32"]))
     limits = np.iinfo(dtype)
     whole = st.integers(int(limits.min), int(limits.max))
-    a, b = (np.array(data.draw(st.lists(whole, min_size=2, max_size=2)), dtype) for _ in range(2))
+    arrays = [np.array(data.draw(st.lists(whole, min_size=3, max_size=3)), dtype) for _ in range(count)]
     if name.startswith("floor"):
-        b[b == 0] = 1
-    op = getattr(tf, name)
-    folded = op(tf.constant(a), tf.constant(b))
+        arrays[1][arrays[1] == 0] = 1
+    op = FOLDED[count][name]
+    folded = op(*map(tf.constant, arrays))
     assert isinstance(folded._held, np.ndarray)
-    computed = op(tf.convert_to_tensor(jnp.asarray(a)), tf.convert_to_tensor(jnp.asarray(b)))
-    assert folded.dtype is computed.dtype is tf.as_dtype(dtype)
+    computed = op(*(tf.convert_to_tensor(jnp.asarray(array)) for array in arrays))
+    assert not isinstance(computed._held, np.ndarray)
+    assert folded.dtype is computed.dtype
     np.testing.assert_array_equal(folded._held, computed._held)
+
+
+def test_large_results_are_not_folded():
+    """Few numbers that become many are in the program as operations, not as a constant."""
+    one = tf.constant([7])
+    for many in (
+        lambda: tf.tile(one, [1000]),
+        lambda: tf.broadcast_to(one, [1000]),
+        lambda: tf.fill([1000], one[0]),
+        lambda: tf.zeros([1000], tf.int32),
+        lambda: tf.pad(one, [[500, 500]]),
+        lambda: tf.repeat(one, 1000),
+        lambda: tf.reshape(tf.range(200), [-1, 1]) + tf.range(200),
+    ):
+        assert not isinstance(many()._held, np.ndarray)
 
 
 def test_tensors_are_pytrees():

@@ -54,8 +54,8 @@ def compute(
         function: A function of as many arrays, of any of which NumPy's may stand for JAX's.
         *tensors: What it is applied to.
         fold: The same in NumPy, if it is right to the bit for whole numbers and keeps their dtype. It is used
-            where all tensors hold a few whole numbers or truth values of NumPy's, so that shapes are computed
-            with while tracing, and nothing of it is in the program.
+            where all tensors hold a few whole numbers or truth values of NumPy's, and so does the result, so
+            that shapes are computed with while tracing, and nothing of it is in the program.
         known: Whether the result is known while tracing if all tensors are; False for what draws or acts.
         name: The name that the user gave.
 
@@ -83,7 +83,9 @@ def compute_tree(
     try:
         if fold is not None and all(map(_folds, held)):
             with np.errstate(all="ignore"):
-                return jax.tree.map(lambda array: wrap(np.asarray(array), kind, name), fold(*held))
+                folded = fold(*held)
+            if all(np.size(array) <= FOLD_LIMIT for array in jax.tree.leaves(folded)):
+                return jax.tree.map(lambda array: wrap(np.asarray(array), kind, name), folded)
         result = function(*map(_as_operand, held))
     except JaxscopeError:
         raise

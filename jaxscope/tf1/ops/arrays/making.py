@@ -134,7 +134,7 @@ def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> 
         "Fill",
         lambda x: jnp.full(sizes, x, scalar.dtype.dtype),
         scalar,
-        fold=lambda x: np.full(sizes, x, x.dtype) if np.prod(sizes) <= FOLD_LIMIT else jnp.full(sizes, x),
+        fold=(lambda x: np.full(sizes, x, x.dtype)) if np.prod(sizes) <= FOLD_LIMIT else None,
         name=name,
     )
 

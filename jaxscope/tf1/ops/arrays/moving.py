@@ -10,6 +10,7 @@ from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import (
+    FOLD_LIMIT,
     compute,
     renamed,
     static_axes,
@@ -63,7 +64,11 @@ def pad(
     filler = convert_to_tensor(constant_values, value.dtype)
     if isinstance(filler._held, np.ndarray) and not filler._held.any():
         return compute(
-            "Pad", lambda x: jnp.pad(x, amounts), value, fold=lambda x: np.pad(x, amounts), name=name
+            "Pad",
+            lambda x: jnp.pad(x, amounts),
+            value,
+            fold=(lambda x: np.pad(x, amounts)) if known.max(initial=0) <= FOLD_LIMIT else None,
+            name=name,
         )
     return compute("PadV2", lambda x, y: jnp.pad(x, amounts, constant_values=y), value, filler, name=name)
 
@@ -87,7 +92,13 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     times = static_ints(known, "multiples")
     if any(one < 0 for one in times):
         raise TensorValueError(f"multiples {times} are negative")
-    return compute("Tile", lambda x: jnp.tile(x, times), tensor, fold=lambda x: np.tile(x, times), name=name)
+    return compute(
+        "Tile",
+        lambda x: jnp.tile(x, times),
+        tensor,
+        fold=(lambda x: np.tile(x, times)) if max(times, default=1) <= FOLD_LIMIT else None,
+        name=name,
+    )
 
 
 @export("repeat")
@@ -116,7 +127,7 @@ def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) 
         "Repeat",
         lambda x: jnp.repeat(x, each, axis=where, total_repeat_length=total),
         tensor,
-        fold=lambda x: np.repeat(x, each, axis=where),
+        fold=(lambda x: np.repeat(x, each, axis=where)) if total <= FOLD_LIMIT else None,
         name=name,
     )
 

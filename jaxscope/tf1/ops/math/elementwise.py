@@ -14,7 +14,7 @@ from jaxscope.tf1.base.exporting import export, export_constant
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["elementwise", "identity", "lbeta", "polygamma", "real_only", "round_", "zeta"]
+__all__ = ["distance", "elementwise", "identity", "lbeta", "polygamma", "real_only", "round_", "zeta"]
 
 
 def elementwise(
@@ -83,6 +83,21 @@ def _unimplemented_for_whole(function: Callable[..., Any]) -> Callable[..., Any]
     return apply
 
 
+@jax.custom_jvp
+def _distance(x: Any) -> jax.Array:
+    return jnp.abs(x)
+
+
+@_distance.defjvp
+def _distance_jvp(primals: Any, tangents: Any) -> Any:
+    return jnp.abs(primals[0]), jnp.sign(primals[0]) * tangents[0]
+
+
+def distance(x: Any) -> Any:
+    """Return the absolute values of an array; their derivative at zero is 0, where JAX's is 1."""
+    return _distance(x) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.abs(x)
+
+
 square = elementwise("square math.square", "Square", jnp.square, "the square", fold=np.square, whole=True)
 elementwise("sqrt math.sqrt", "Sqrt", jnp.sqrt, "the square root")
 elementwise("rsqrt math.rsqrt", "Rsqrt", lambda x: jax.lax.rsqrt(jnp.asarray(x)), "1 / sqrt(x)")
@@ -140,7 +155,7 @@ elementwise(
 )
 elementwise("sign math.sign", "Sign", jnp.sign, "-1, 0 or 1, by its sign", fold=np.sign, whole=True)
 absolute = elementwise(
-    "abs math.abs", "Abs", jnp.abs, "its distance from zero, a real number", fold=np.abs, whole=True
+    "abs math.abs", "Abs", distance, "its distance from zero, a real number", fold=np.abs, whole=True
 )
 
 

@@ -13,6 +13,7 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, renamed, static_axes
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.math.elementwise import distance
 
 __all__ = [
     "count_nonzero",
@@ -390,13 +391,13 @@ def norm(
 
     def of_vectors(x: Any) -> Any:
         if ord == np.inf:
-            return jnp.max(jnp.abs(x), axis=axes, keepdims=keep)
+            return jnp.max(distance(x), axis=axes, keepdims=keep)
         if ord == 1:
-            return jnp.sum(jnp.abs(x), axis=axes, keepdims=keep)
+            return jnp.sum(distance(x), axis=axes, keepdims=keep)
         if ord in {"euclidean", "fro", 2}:
             return _euclidean(x, axes, keep)
         power: Any = ord
-        return jnp.power(jnp.sum(jnp.power(jnp.abs(x), power), axis=axes, keepdims=keep), 1.0 / power)
+        return jnp.power(jnp.sum(jnp.power(distance(x), power), axis=axes, keepdims=keep), 1.0 / power)
 
     function = of_matrices if matrix and ord not in {"euclidean", "fro"} else of_vectors
     return compute("Norm", function, value, name=name)
