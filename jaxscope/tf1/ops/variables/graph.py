@@ -10,6 +10,7 @@ from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.tensor import Operation
 from jaxscope.tf1.ops.variables import collections
 from jaxscope.tf1.ops.variables.scopes import get_variable_scope, name_scope
+from jaxscope.tf1.ops.variables.variable import Variable
 
 __all__ = ["DefaultGraph", "get_default_graph"]
 
@@ -135,6 +136,10 @@ def get_default_graph() -> DefaultGraph:
         True
     """
     return _THE_GRAPH
+
+
+# A variable's graph, which stands on variables itself.
+setattr(Variable, "graph", property(lambda _: get_default_graph()))  # noqa: B010
 
 
 def _nothing(name: str) -> Any:

@@ -200,13 +200,6 @@ class Variable:
         return ""
 
     @property
-    def graph(self) -> Any:
-        """The default graph."""
-        from jaxscope.tf1.ops.variables.graph import get_default_graph
-
-        return get_default_graph()
-
-    @property
     def initializer(self) -> Operation:
         """An operation that does nothing: `net.init` gives variables their values."""
         return Operation(f"{self._full}/Assign", "Assign")
