@@ -78,7 +78,7 @@ def renamed(names: Iterable[str], rename: Rename) -> dict[str, str]:
             "rename does not fit the names",
             code="rename",
             rename="\n".join(problems),
-            fix="patterns are of whole names, of the first of the two; see docs/inspect.md",
+            fix="each pattern has to match whole names of the first set, as lm/(.*) does",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""capture: results are those of apply, values those that pass through scopes; NaN is found where it is made."""
+"""capture: results are those of apply, values what passes through scopes; NaN is found where it is made."""
 
 import json
 
