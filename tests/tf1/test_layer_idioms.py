@@ -132,7 +132,7 @@ def test_a_network_of_slim():
 
 
 def test_arg_scope():
-    """Inner defaults come before outer ones, what is given before all; what is no function of it is an error."""
+    """Inner defaults come before outer ones, what is given before all; all else is an error."""
 
     @tf.contrib.framework.add_arg_scope
     def layer(x, units=1, name="none"):
@@ -300,3 +300,52 @@ def test_refusals():
         spec(lambda x: slim.batch_norm(x, batch_weights=x), x)
     with pytest.raises(ValueError, match="axes"):
         spec(lambda x: tf.contrib.layers.conv1d(x[0], 2, 3), x)
+
+
+def test_decoders():
+    """Taught, a decoder is a loop over its inputs; greedy, it ends where it says so."""
+    seq2seq = tf.contrib.seq2seq
+
+    def model(ids, lengths, start, taught):
+        table = tf.get_variable("table", [5, 3])
+        cell = tf.nn.rnn_cell.GRUCell(4)
+        state = cell.zero_state(2, tf.float32)
+        layer = tf.layers.Dense(5, use_bias=False, name="projection")
+        if taught:
+            helper = seq2seq.TrainingHelper(tf.nn.embedding_lookup(table, ids), lengths)
+        else:
+            helper = seq2seq.GreedyEmbeddingHelper(table, start, 0)
+        decoder = seq2seq.BasicDecoder(cell, helper, state, output_layer=layer)
+        limit = None if taught else 6
+        outputs, _, found = seq2seq.dynamic_decode(decoder, impute_finished=True, maximum_iterations=limit)
+        loss = seq2seq.sequence_loss(
+            outputs.rnn_output, outputs.sample_id, tf.ones_like(outputs.rnn_output[..., 0])
+        )
+        return outputs.rnn_output, outputs.sample_id, found, loss
+
+    ids, lengths, start = jnp.array([[1, 2, 3], [4, 1, 2]]), jnp.array([3, 2]), jnp.array([1, 4])
+    taught, greedy = (
+        js.transform(tf.function(lambda *args, how=how: model(*args, how))) for how in (True, False)
+    )
+    variables = taught.init(KEY, ids, lengths, start)
+    assert sorted(name for name in variables if "kernel" in name) == [
+        "decoder/gru_cell/candidate/kernel",
+        "decoder/gru_cell/gates/kernel",
+        "decoder/projection/kernel",
+    ]
+    logits, _, found, loss = jax.jit(taught.apply)(variables, ids, lengths, start)
+    assert found.tolist() == [3, 2]
+
+    @js.transform
+    def plainly(ids):
+        x = js.get_variable("table", [5, 3])[ids]
+        y = js.layers.rnn(js.layers.GRUCell(4), x, lengths, dtype="float32", name="decoder")[0]
+        with js.variable_scope("decoder", reuse=js.AUTO_REUSE):
+            return js.layers.dense(y, 5, use_bias=False, name="projection")
+
+    np.testing.assert_allclose(logits, plainly.apply(variables, ids), rtol=1e-5, atol=1e-6)
+    assert float(loss) > 0
+    _, chosen, found, _ = jax.jit(greedy.apply)(variables, ids, lengths, start)
+    for row, length in zip(chosen.tolist(), found.tolist(), strict=True):
+        assert length == (row.index(0) + 1 if 0 in row else 6)
+    assert tf.function(lambda x: seq2seq.tile_batch(x, 2))(ids).tolist() == ids.repeat(2, 0).tolist()
