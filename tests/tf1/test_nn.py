@@ -98,9 +98,12 @@ def test_transposed_convolution_is_the_gradient(size, window, stride, padding, l
     def forward(x):
         return jnp.asarray(tf.nn.conv2d(x, kernel, strides, padding, **how))
 
-    out, back = jax.vjp(forward, numbers(*shape))
+    images = numbers(*shape)
+    out, back = jax.vjp(forward, images)
     result = tf.nn.conv2d_transpose(out, kernel, shape, strides, padding, **how)
     np.testing.assert_allclose(jnp.asarray(result), back(out)[0], rtol=1e-4, atol=1e-4)
+    slopes = tf.nn.conv2d_backprop_filter(images, kernel.shape, out, strides, padding, **how)
+    np.testing.assert_allclose(jnp.vdot(jnp.asarray(slopes), kernel), jnp.vdot(out, out), rtol=1e-3)
 
 
 @settings(max_examples=12)

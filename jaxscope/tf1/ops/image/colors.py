@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.dtypes import DType
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.image.arguments import converted, image_of, to_float
+from jaxscope.tf1.ops.image.arguments import converted, image_of
 from jaxscope.tf1.ops.nn.arguments import expect_rank, floats
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "yuv_to_rgb",
 ]
 
+_FLOAT32 = DType.known["float32"]
 _GRAY = np.array([0.2989, 0.587, 0.114], np.float32)
 _RGB_TO_YIQ = [
     [0.299, 0.59590059, 0.2115],
@@ -56,9 +58,9 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
     dtype = tensor.dtype
 
     def run(x: Any) -> Any:
-        x, now = to_float(x, dtype)
-        gray = jnp.tensordot(x, _GRAY.astype(x.dtype), (-1, -1), precision="highest")
-        return converted(jnp.expand_dims(gray, -1), now, dtype)
+        x = converted(x, dtype, _FLOAT32)
+        gray = jnp.tensordot(x, _GRAY, (-1, -1), precision="highest")
+        return converted(jnp.expand_dims(gray, -1), _FLOAT32, dtype)
 
     return compute("rgb_to_grayscale", run, tensor, name=name)
 

@@ -34,7 +34,7 @@ def total_variation(images: Any, name: str | None = None) -> Tensor:
     def run(x: Any) -> Any:
         down = jnp.diff(x, axis=axis)
         across = jnp.diff(x, axis=axis + 1)
-        return jnp.sum(jnp.abs(down), axes) + jnp.sum(jnp.abs(across), axes)
+        return jnp.sum(jnp.abs(down), axes, dtype=x.dtype) + jnp.sum(jnp.abs(across), axes, dtype=x.dtype)
 
     return compute("total_variation", run, real_numbers("total_variation", tensor), name=name)
 

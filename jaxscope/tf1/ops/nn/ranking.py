@@ -86,6 +86,6 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
         inside = (y >= 0) & (y < x.shape[1])
         own = jnp.take_along_axis(jnp.asarray(x), jnp.where(inside, y, 0)[:, None], -1)
         finite = jnp.all(jnp.isfinite(x), -1)
-        return inside & finite & (jnp.sum(x > own, -1) < k)
+        return inside & finite & (jnp.sum(x > own, -1, dtype=k.dtype) < k)
 
     return compute("InTopK", run, x, y, number, name=name)
