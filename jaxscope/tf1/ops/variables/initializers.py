@@ -1,5 +1,6 @@
 """`tf.*_initializer`: initial values by TensorFlow's names, over `js.initializers`."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -95,15 +96,24 @@ def _made(name: str, aliases: str, make: Callable[..., Any], **defaults: Any) ->
 
     class Made(Initializer):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            given = signature.bind(*args, **kwargs)
-            given.apply_defaults()
-            self._config = dict(given.arguments)
-            dtype = given.arguments.get("dtype")
-            self._dtype = "float32" if dtype is None else as_dtype(dtype)
-            passed = {name: _plain(one) for name, one in given.arguments.items()}
-            for unused in ("seed", "dtype", "verify_shape"):
-                passed.pop(unused, None)
-            self._of_js = make(**passed)
+            try:
+                found = alike((args, tuple(kwargs.items())))
+            except TypeError:  # arguments that have no hash
+                found = understood((args, tuple(kwargs.items())))
+            self._config, self._dtype, self._of_js = found
+
+    def understood(given: Any) -> tuple[dict[str, Any], Any, Any]:
+        bound = signature.bind(*given[0], **dict(given[1]))
+        bound.apply_defaults()
+        dtype = bound.arguments.get("dtype")
+        passed = {name: _plain(one) for name, one in bound.arguments.items()}
+        for unused in ("seed", "dtype", "verify_shape"):
+            passed.pop(unused, None)
+        kind = "float32" if dtype is None else as_dtype(dtype)
+        return dict(bound.arguments), kind, make(**passed)
+
+    # Models make the same initializer for each of their layers.
+    alike = functools.lru_cache(maxsize=64, typed=True)(understood)
 
     signature = inspect.Signature(
         [
