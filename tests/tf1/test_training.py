@@ -396,3 +396,40 @@ def test_flags():
         tf.app.run()
     with pytest.raises(NotImplementedError, match="init_from_checkpoint"):
         tf.train.init_from_checkpoint("model.ckpt", {})
+
+
+def test_a_loss_and_its_step_at_once():
+    """slim's create_train_op and contrib's optimize_loss make their variables by their names."""
+
+    @tf.train_step
+    def step(x):
+        w = tf.get_variable("w", [2], initializer=tf.ones_initializer())
+        v = tf.get_variable("v", [2], initializer=tf.ones_initializer())
+        first = tf.contrib.slim.learning.create_train_op(
+            tf.reduce_sum(w * x),
+            tf.train.GradientDescentOptimizer(1.0),
+            variables_to_train=[w],
+            clip_gradient_norm=1.0,
+        )
+        second = tf.contrib.layers.optimize_loss(
+            tf.reduce_sum(v * x),
+            None,
+            0.5,
+            "SGD",
+            gradient_multipliers={"v:0": 2.0},
+            learning_rate_decay_fn=lambda rate, step: rate * 0.5,
+            variables=[v],
+        )
+        return first, second
+
+    x = jnp.array([3.0, 4.0])
+    variables = step.init(KEY, x)
+    assert {*variables} == {"w", "v", "global_step", "OptimizeLoss/learning_rate"}
+    (first, second), after = step(variables, x)
+    assert (float(first), float(second), int(after["global_step"])) == (7, 7, 2)
+    np.testing.assert_allclose(after["w"], 1 - x / 5, rtol=1e-6)
+    np.testing.assert_allclose(after["v"], 1 - 0.25 * 2 * x, rtol=1e-6)
+    with pytest.raises(ValueError, match="no optimizer"):
+        tf.train_step(
+            lambda x: tf.contrib.layers.optimize_loss(tf.get_variable("w", []) * x, None, 0.1, "Sgd")
+        ).init(KEY, 1.0)
