@@ -24,6 +24,7 @@ ROWS = (
     "sharded_init",
     "dispatch",
     "containers",
+    "tables",
     "optim",
     "equality",
     "train",

@@ -42,6 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         "Peak memory of a cold eager init",
         "Sharded init of a decoder, 1 x 16 on 8 devices",
         "Dispatch of a compiled step: variables in and out",
+        "Tables of 8 variables, s of CPU",
         "Train step",
         "Own layers: trace and lower a train step",
         "Own layers: compile a train step",

@@ -96,13 +96,17 @@ def from_jax(init: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     return lambda shape, dtype: init(hk.next_rng_key(), shape, dtype)
 
 
-def mlp_net(model: mlp.Mlp) -> Net:
+def mlp_function(model: mlp.Mlp) -> Callable[[jax.Array], jax.Array]:
     def fun(x: jax.Array) -> jax.Array:
         for i in range(model.depth):
             x = Layer(f"layer_{i}")(x)
         return x
 
-    return net_of(fun)
+    return fun
+
+
+def mlp_net(model: mlp.Mlp) -> Net:
+    return net_of(mlp_function(model))
 
 
 def decoder_net(model: transformer.Decoder) -> Net:

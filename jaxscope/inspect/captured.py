@@ -11,7 +11,7 @@ from jax.extend.core import Literal
 from jax.tree_util import DictKey
 
 from jaxscope.inspect import statistics
-from jaxscope.inspect.programs import Flow, Program, place_of
+from jaxscope.inspect.programs import Flow, Program, Step, place_of
 from jaxscope.inspect.running import INF, NAN, Kept, note
 from jaxscope.inspect.statistics import Statistics
 from jaxscope.inspect.tables import Shown, Table, counted, number
@@ -37,7 +37,8 @@ class Origin(NamedTuple):
     Attributes:
         kind: `"NaN"` or `"Inf"`.
         scope: The scope that was open; "" for the root.
-        operation: JAX's name of the operation: `"log"`; `"given"` for an argument that had it.
+        operation: JAX's name of the operation: `"log"`, `"jit(loss)"` for what is jitted and has no scopes in
+            it; `"given"` for an argument that had it.
         at: The user's line, `"train.py:12 in net"`, or which argument it was.
         steps: In which step of each loop around it; () outside of loops.
     """
@@ -219,8 +220,14 @@ def _made(
             scope = step.scope
             if scope.count("{}") == len(steps):  # so each loop is one over layers
                 scope = scope.format(*steps)
-            return Origin(kind, scope, step.equation.primitive.name, place_of(step.sources), steps)
+            return Origin(kind, scope, _operation(step), place_of(step.sources), steps)
     return None
+
+
+def _operation(step: Step) -> str:
+    """Return JAX's name of an operation; of a call also that of the function."""
+    name, function = step.equation.primitive.name, step.equation.params.get("name")
+    return f"{name}({function})" if isinstance(function, str) else name
 
 
 def _has(one: Any, notes: Any, bit: int) -> bool:

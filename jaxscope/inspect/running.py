@@ -15,6 +15,8 @@ from jaxscope.inspect.programs import Program, Step
 
 #: Bits of what is noted of a value.
 NAN, INF = 1, 2
+#: Operations whose result has NaN, or infinite elements, just where their operand has some.
+_ALIKE = frozenset({"abs", "broadcast_in_dim", "copy", "neg", "reshape", "rev", "squeeze", "transpose"})
 
 
 class Kept:
@@ -48,8 +50,10 @@ def run(
     for at, step in enumerate(program.steps):
         operands = [one.val if isinstance(one, Literal) else values[one] for one in step.inputs]
         outs = _looped(step, operands, wanted, kept) if step.body is not None else _evaluated(step, operands)
+        of = step.inputs[0] if step.equation.primitive.name in _ALIKE else None
         for number, value in zip(step.outputs, outs, strict=True):
-            values[number], notes[number] = value, note(value)
+            values[number] = value
+            notes[number] = notes[of] if isinstance(of, int) and value.size else note(value)
         for number in {*step.outputs, *(one for one in step.inputs if isinstance(one, int))}:
             # What nobody needs any more need not stay in memory.
             if number not in needed and last.get(number, at) <= at:
@@ -114,9 +118,8 @@ def note(value: Any) -> Any:
 
 @functools.partial(jax.jit, inline=True)
 def _noted(value: jax.Array) -> jax.Array:
-    one, none = jnp.uint8(1), jnp.uint8(0)
-    nan = jnp.where(jnp.any(jnp.isnan(value)), one * NAN, none)
-    return nan | jnp.where(jnp.any(jnp.isinf(value)), one * INF, none)
+    nan, inf = jnp.isnan(value).astype(jnp.uint8), jnp.isinf(value).astype(jnp.uint8)
+    return jnp.bitwise_or.reduce(nan * NAN | inf * INF, axis=None)
 
 
 def _stacked(notes: list[Any]) -> Any:

@@ -63,6 +63,23 @@ def test_where_a_nan_is_made():
     assert "the first Inf is made by 'log' in scope 'body/second'" in str(found)
 
 
+def test_jitted_without_scopes():
+    """Is one operation, called by its function's name, at the line of the call."""
+
+    @jax.jit
+    def helper(x):
+        return jnp.log(-x)
+
+    @js.transform
+    def calls(x):
+        with js.variable_scope("here"):
+            return helper(x)
+
+    origin = js.inspect.capture(calls)({}, X)[1].first_nan()
+    assert (origin.scope, origin.operation) == ("here", "jit(helper)")
+    assert f"test_capture.py:{line_of('return helper(x)')} in calls" == origin.at
+
+
 def test_given():
     """A NaN that is given is told by what it is in."""
     bad = VARIABLES.replace({"body/first/w": jnp.array([1.0, jnp.nan, 1.0])})
