@@ -1,4 +1,4 @@
-"""`optimize_loss` of contrib.layers and `create_train_op` of slim: a loss, its gradients and a step at once."""
+"""`optimize_loss` of contrib and `create_train_op` of slim: a loss, its gradients and a step at once."""
 
 from collections.abc import Callable
 from typing import Any
