@@ -129,7 +129,7 @@ def wide(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def _of_piece(piece: np.ndarray[Any, Any]) -> Statistics:
     with np.errstate(over="ignore", invalid="ignore"):
-        square = float(np.dot(piece, piece))
+        square = _square_sum(piece)
     if math.isfinite(square):  # so no element is NaN or infinite, of which there is no need to make masks
         least, most, total = float(piece.min()), float(piece.max()), float(piece.sum())
         if square == 0 or square < 1e-290:
@@ -149,7 +149,12 @@ def _scaled_norm(piece: np.ndarray[Any, Any], largest: float) -> float:
     if not largest > 0:
         return 0.0
     scaled = piece / largest
-    return largest * math.sqrt(float(np.dot(scaled, scaled)))
+    return largest * math.sqrt(_square_sum(scaled))
+
+
+def _square_sum(piece: np.ndarray[Any, Any]) -> float:
+    # BLAS would do it by several threads, which wait for each other where cores are busy.
+    return float(np.einsum("i,i->", piece, piece))
 
 
 def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistics]]:
