@@ -31,6 +31,8 @@ def test_contents(wheel: Path):
     assert package / "tf1" / "tf1_names.txt" in expected
     assert files == {path.relative_to(ROOT).as_posix() for path in expected}
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+    (scripts,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("entry_points.txt")]
+    assert "jaxscope = jaxscope.command.main:main" in zipfile.ZipFile(wheel).read(scripts).decode()
 
 
 USE = """

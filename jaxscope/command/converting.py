@@ -54,7 +54,7 @@ def add_to(commands: Any) -> None:
 def run(asked: argparse.Namespace) -> bool:
     """Do it."""
     source, target = asked.source, asked.target
-    if os.path.exists(target) and not asked.force:
+    if (os.path.exists(target) or os.path.exists(f"{target}.index")) and not asked.force:
         raise MistakeError(f"{target!r} is there already; --force writes over it")
     reader = js.checkpoint.load_checkpoint(source)
     names = chosen([name for name in reader if name not in reader.unreadable], asked.select, asked.drop)

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+import jax
+
 from jaxscope.command import completion, converting, differing, inspecting
 from jaxscope.command.mistakes import MistakeError, told
 
@@ -65,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.command is None:
         parsing.print_help(sys.stderr)
         return WRONG
-    # Nobody who looks into a file wants a GPU to be taken for it.
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    if arguments is None and "JAX_PLATFORMS" not in os.environ:
+        # Nobody who looks into a file wants a GPU to be taken for it.
+        jax.config.update("jax_platforms", "cpu")
     try:
         differs = asked.run(asked)
         sys.stdout.flush()

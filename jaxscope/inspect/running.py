@@ -60,7 +60,7 @@ def run(
                 values.pop(number, None)
     kept.values[program] = {number: values[number] for number in wanted[program]}
     kept.notes[program] = _stacked([notes.get(number, 0) for number in range(program.count)])
-    results = [one.val if isinstance(one, Literal) else values[one] for one in program.results]
+    results = [jnp.asarray(one.val) if isinstance(one, Literal) else values[one] for one in program.results]
     return results, kept
 
 

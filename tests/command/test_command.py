@@ -187,6 +187,8 @@ def test_wide_types_and_frozen(capsys, tmp_path: Path):
         (["inspect", "nowhere.npz"], "nowhere.npz: No such file"),
         (["inspect", "nowhere"], "there is no file or folder"),
         (["inspect", "bad.safetensors"], "the file is damaged"),
+        (["inspect", "bad.npz", "--values"], "the file is damaged"),
+        (["inspect", "bad.ckpt"], "the file is damaged"),
         (["inspect", "a_net.py"], "no format of variables has the ending '.py'"),
         (["inspect", "m.npz", "--depth", "x"], "a depth is 0, 1, 2"),
         (["inspect", "m.npz", "--sharing"], "--sharing is for nets"),
@@ -203,6 +205,7 @@ def test_wide_types_and_frozen(capsys, tmp_path: Path):
         (["diff", "m.npz", "m.npz", "--rename", "xy"], "a rename is written A=B"),
         (["diff", "m.npz", "m.npz", "--rename", "(=y"], "is no pattern"),
         (["convert", "m.npz", "other.npz"], "--force writes over it"),
+        (["convert", "m.npz", "m.ckpt-7"], "--force writes over it"),
         (["convert", "m.npz", "t.xyz"], "no format of variables has the ending"),
         (["convert", "m.npz", "t.npz", "--select", "zzz"], "matches no name in the file"),
         (["convert", "m.npz", "t.npz", "--dtype", "i32"], "has fractions"),
@@ -218,6 +221,8 @@ def test_mistakes(capsys, folder: Path, arguments: list[str], words: str):
     """Status 2, one message that says what is wrong, no traceback, nothing written."""
     (folder / "bad.safetensors").write_text("xx")
     (folder / "broken.py").write_text("1 / 0")
+    (folder / "bad.npz").write_bytes((folder / "m.npz").read_bytes()[:-30])
+    (folder / "bad.ckpt.index").write_bytes((folder / "m.ckpt-7.index").read_bytes()[:-30])
     np.savez(folder / "large.npz", w=np.array([1e30], "float32"))
     before = set(os.listdir(folder))
     code, out, err = run(capsys, *arguments)
