@@ -16,7 +16,7 @@ class Request(NamedTuple):
         file: The path of the source file.
         line: The line in it, from 1.
         function: The function that the line is in.
-        scope: The scope that was open; "" for the root.
+        scope: The scope that was open, for layers of a block that of the block; "" for the root.
         times: How many times it asks.
         makes: Whether it is the one that makes the variable.
     """
@@ -75,7 +75,8 @@ class Sharing(Shown):
         lines: list[tuple[str, ...]] = []
         for row in self.rows:
             for at, request in enumerate(row.requests):
-                scope = "" if request.scope == row.name.rpartition("/")[0] else f"in scope {request.scope!r}"
+                above = not request.scope or row.name.startswith(f"{request.scope}/")
+                scope = "" if above else f"in scope {request.scope!r}"
                 frozen = "" if row.trainable or at else "not trainable"
                 head = ("", "", "") if at else (row.name, row.type, f"{row.times}x" if row.times > 1 else "")
                 times = f"{request.times} times" if request.times > 1 else ""

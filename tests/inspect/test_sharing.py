@@ -52,6 +52,25 @@ def test_loops_and_blocks():
     assert not rows["inner"].trainable
 
 
+def test_scopes_elsewhere():
+    """A variable that is asked for in another scope than its own, as a getter may, says in which."""
+
+    def tying(getter, name, *args, **kwargs):
+        return getter("table/w" if name.startswith("head") else name, *args, **kwargs)
+
+    @js.transform
+    def net(x):
+        with js.variable_scope("", custom_getter=tying, reuse=js.AUTO_REUSE):
+            with js.variable_scope("table"):
+                x = x * js.get_variable("w", [2])
+            with js.variable_scope("head"):
+                return x * js.get_variable("w", [2])
+
+    found = js.inspect.sharing(net, jnp.ones(2))
+    assert [request.scope for request in found.rows[0].requests] == ["table", "head"]
+    assert str(found).count("in scope 'head'") == 1
+
+
 def test_getters():
     """What a getter asks for is told of, too: at the line of the request that it answers."""
     net = js.transform(lambda x: x * js.get_variable("w", [2]))
