@@ -91,6 +91,7 @@ TRACING: list[Callable[..., Any]] = [
     lambda x: block(x),
     lambda x: optax.l2_loss(dense(x)),
     lambda x: jnp.vectorize(dense)(x),
+    lambda x: js.layers.bidirectional_rnn(js.layers.basic_rnn, js.layers.basic_rnn, x, 3),
 ]
 
 
@@ -129,3 +130,16 @@ def test_a_kind_is_the_shape_and_all_that_is_no_array():
     ]
     assert exact(jnp.ones(2), a=1) not in others
     assert exact(jax.ShapeDtypeStruct((2,), "float32")) == exact(jnp.ones(2))
+
+
+def test_names_of_tf1():
+    """They are a library's, in namespaces too, and some of them run the user's functions in loops."""
+    tf = js.tf1
+    nn = tf.nn
+
+    def by_face(x: Any) -> Any:
+        return nn.relu(tf.convert_to_tensor(x))
+
+    found = Kind(by_face, Arguments((), (jnp.ones(2),), {}))
+    assert found.known
+    assert not found.calm

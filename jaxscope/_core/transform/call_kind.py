@@ -87,7 +87,9 @@ class Kind:
 _CALM = frozenset({"jax", "jaxlib", "jaxscope", "numpy", *sys.stdlib_module_names})
 #: By these code gets at anything.
 _ANY = frozenset({"gc", "importlib", "inspect", "pkgutil", "runpy", "sys"})
-_BLOCKS = frozenset({"jit", "scan_layers", "ensemble", "lift", "remat", "rnn", "jaxscope"})
+_BLOCKS = frozenset({"jit", "scan_layers", "ensemble", "lift", "remat", "jaxscope"})
+#: Of its names many run the user's functions in loops.
+_LOOPS = "jaxscope.tf1"
 #: The modules of JAX whose functions run none of the user's, apart from those of `_tracing`.
 _MODULES = (
     "jax jax.core jax.debug jax.dtypes jax.errors jax.extend.core jax.lax jax.nn jax.nn.initializers "
@@ -128,7 +130,7 @@ def _may_trace(called: tuple[str, ...]) -> bool:
     if root not in _CALM or root in _ANY:
         return True
     if root == "jaxscope":
-        return called[-1] in _BLOCKS
+        return called[-1] in _BLOCKS or called[-1].endswith("rnn") or called[0].startswith(_LOOPS)
     if root not in ("jax", "jaxlib"):
         return False
     thing: Any = sys.modules.get(called[0])

@@ -52,6 +52,7 @@ class Face(ModuleType):
     def __init__(self, space: str) -> None:
         super().__init__(f"{_ROOT}.{space}", f"TensorFlow 1's `tf.{space}`.")
         self.__path__ = []
+        self.__file__ = __file__  # by which eager calls know that it is a library's, and does not change
         self._space = space
 
     def __getattr__(self, name: str) -> Any:
@@ -95,7 +96,7 @@ def look_up(space: str, name: str) -> Any:
         return LATER[space](name)
     if full == "python.ops.variable_scope":  # a module there, whose name is that of a class in it
         return face(full)
-    if full.startswith("python") or ".python" in full:
+    if "python" in full.split("."):
         return _anywhere(full, name)  # TensorFlow's inner modules: what they have is public somewhere
     absent = stand_in(full)
     if absent is not None:
