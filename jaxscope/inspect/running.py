@@ -118,8 +118,10 @@ def note(value: Any) -> Any:
 
 @functools.partial(jax.jit, inline=True)
 def _noted(value: jax.Array) -> jax.Array:
-    nan, inf = jnp.isnan(value).astype(jnp.uint8), jnp.isinf(value).astype(jnp.uint8)
-    return jnp.bitwise_or.reduce(nan * NAN | inf * INF, axis=None)
+    # One reduction for both, of booleans: of others XLA has not all on several devices.
+    both = jnp.stack([jnp.isnan(value), jnp.isinf(value)])
+    found = jnp.any(both, axis=tuple(range(1, both.ndim))).astype(jnp.uint8)
+    return found[0] * NAN | found[1] * INF
 
 
 def _stacked(notes: list[Any]) -> Any:

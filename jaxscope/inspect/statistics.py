@@ -172,8 +172,8 @@ def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistic
         sizes = np.array([values[at].size for at in there])
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         names = [named[at][0] for at in there]
-        squares = np.square(joined) if np.abs(joined).max() < 1e150 else np.full_like(joined, np.nan)
-        sums = np.add.reduceat(squares, starts)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = np.add.reduceat(np.square(joined), starts)
         totals, least, most = (
             np.add.reduceat(joined, starts),
             np.minimum.reduceat(joined, starts),
