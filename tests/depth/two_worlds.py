@@ -27,7 +27,10 @@ REFUSALS = {
 #: What JAX says of hand-written code, too (docs/state.md, and a `cond` in `vmap` in `shard_map`).
 REFUSED_BY_JAX = ("requires varying manual axes to match", "pvary", "differentiat", "has no attribute 'aval'")
 if jax.__version_info__ < (0, 9):  # which cannot differentiate a `cond` of what is computed again
-    REFUSED_BY_JAX += ("Cannot lower jaxpr with verifier errors: branch 0 and branch 1",)
+    REFUSED_BY_JAX += (
+        "Cannot lower jaxpr with verifier errors: branch 0 and branch 1",
+        "Effects not supported in partial-eval of `checkpoint`",
+    )
     REFUSALS.add(("AssertionError", ""))
 
 
