@@ -76,6 +76,7 @@ def tabulate(rows: Iterable[tuple[str, Any, bool]]) -> str:
             ]
             open_scope = scope
         shape, dtype = type_of(value)
+        cells: tuple[str, ...]
         notes = [] if trainable else ["not trainable"]
         if shape is None:
             cells = ("", type(value).__name__, "", "")
