@@ -1,10 +1,14 @@
 """What belongs to the life of TensorFlow's graph: one error for each, which names JAX's way."""
 
-from typing import Any, NoReturn
+import contextvars
+from typing import Any
 
 from jaxscope.tf1.base.errors import GraphLifeError
 
-__all__ = ["GRAPH_LIFE", "stand_in"]
+__all__ = ["GRAPH_LIFE", "building", "stand_in"]
+
+#: Whether a program that builds a graph is running as it is: in `tf1.placeholders` and in `tf1.train_step`.
+building: contextvars.ContextVar[bool] = contextvars.ContextVar("building", default=False)
 
 _RUN = "call net.apply(variables, ...): js.transform(tf.function(model)) makes the net"
 _DATA = "any iterable of arrays: data is loaded outside of the model"
@@ -60,6 +64,7 @@ GRAPH_LIFE = {
     "Coordinator": _LOOP,
     "data.": _DATA,
     "FIFOQueue": _DATA,
+    "reset_default_graph": "each pass starts empty",
     "QueueBase": _DATA,
     "RandomShuffleQueue": _DATA,
     "PaddingFIFOQueue": _DATA,
@@ -86,6 +91,15 @@ GRAPH_LIFE = {
     "image.decode_image": _DATA,
     "image.encode_jpeg": _DATA,
     "image.encode_png": _DATA,
+    "train.Example": _DATA,
+    "train.Feature": _DATA,
+    "train.Features": _DATA,
+    "train.FeatureList": _DATA,
+    "train.FeatureLists": _DATA,
+    "train.SequenceExample": _DATA,
+    "train.BytesList": _DATA,
+    "train.FloatList": _DATA,
+    "train.Int64List": _DATA,
     "train.Saver": _SAVE,
     "train.latest_checkpoint": _SAVE,
     "train.get_checkpoint_state": _SAVE,
@@ -138,10 +152,29 @@ GRAPH_LIFE = {
     "contrib.tpu.": _CLUSTER,
     "contrib.distribute.": _CLUSTER,
     "contrib.cluster_resolver.": _CLUSTER,
+    "contrib.slim.dataset.": _DATA,
+    "contrib.slim.dataset_data_provider.": _DATA,
+    "contrib.slim.tfexample_decoder.": _DATA,
     "contrib.slim.queues.": _DATA,
     "contrib.slim.learning.": _LOOP,
-    "contrib.layers.optimize_loss": "tf1.train_step, or optax: losses are minimized outside of the model",
 }
+
+
+#: What a program that builds a graph may make, and not use: a builder makes it beside the model.
+_MAY_BE_MADE = frozenset({"train.Saver", "train.Coordinator", "Coordinator"})
+
+
+class _Unused:
+    """What was made beside a model, as a `Saver` is: any use of it is an error."""
+
+    def __init__(self, name: str, way: str) -> None:
+        self._refused = name, way
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        made, way = self._refused
+        raise GraphLifeError(f"tf.{made}().{name} belongs to TensorFlow's graph, which is not here", fix=way)
 
 
 class _GraphLife(type):
@@ -150,7 +183,9 @@ class _GraphLife(type):
     _name: str
     _way: str
 
-    def __call__(cls, *_: Any, **__: Any) -> NoReturn:
+    def __call__(cls, *_: Any, **__: Any) -> Any:
+        if building.get() and cls._name in _MAY_BE_MADE:
+            return _Unused(cls._name, cls._way)
         raise GraphLifeError(f"tf.{cls._name} belongs to TensorFlow's graph, which is not here", fix=cls._way)
 
     def __getattr__(cls, name: str) -> Any:

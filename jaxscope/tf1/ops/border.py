@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 import jaxscope as js
+from jaxscope.tf1.base.absent import building
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
 from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
@@ -51,7 +52,8 @@ def _is_whole(value: Any) -> bool:
 
 def _inside(value: Any) -> Any:
     # As data, not as constants that shapes are computed from: the same without `jax.jit` and with it.
-    if not isinstance(value, jax.Array | np.ndarray) or jax.numpy.issubdtype(value.dtype, jax.dtypes.extended):
+    array = isinstance(value, jax.Array | np.ndarray)
+    if not array or jax.numpy.issubdtype(value.dtype, jax.dtypes.extended):
         return value  # random keys stay arrays, for `js.random_keys`
     return convert_to_tensor(jax.numpy.asarray(value))
 
@@ -86,6 +88,8 @@ _FED: contextvars.ContextVar[_Fed | None] = contextvars.ContextVar("placeholders
 def placeholders(*values: Any, **named: Any) -> Generator[None]:
     """Give the calls of `tf.placeholder` in a block their values.
 
+    A function that builds a whole graph runs in it as it is: a `Saver` may be made in it, not used.
+
     Args:
         *values: Values for placeholders whose names are not below, in the order of the calls.
         **named: Values by the placeholders' names.
@@ -100,10 +104,11 @@ def placeholders(*values: Any, **named: Any) -> Generator[None]:
         [2]
     """
     fed = _Fed(values, named)
-    token = _FED.set(fed)
+    token, inside = _FED.set(fed), building.set(True)
     try:
         yield
     finally:
+        building.reset(inside)
         _FED.reset(token)
     if fed.values or fed.named:
         raise TensorValueError(

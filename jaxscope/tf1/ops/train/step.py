@@ -10,6 +10,7 @@ import jax.extend.core
 import jax.numpy as jnp
 
 import jaxscope as js
+from jaxscope.tf1.base.absent import building
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
@@ -255,6 +256,7 @@ class TrainStep:
 
             over: dict[str, Any] = {}
             tokens = (
+                building.set(True),
                 _run.set(_Run(again, values, list(known), target)),
                 trained.set(over),
             )
@@ -264,8 +266,9 @@ class TrainStep:
             except _Reached as reached:
                 return [as_array(loss) for loss in reached.losses]
             finally:
-                trained.reset(tokens[1])
-                _run.reset(tokens[0])
+                trained.reset(tokens[2])
+                _run.reset(tokens[1])
+                building.reset(tokens[0])
             if target is not None:
                 raise TensorValueError(
                     "a function that is trained must be the same each time it runs", code="not_repeatable"
