@@ -10,6 +10,9 @@ from jaxscope.tf1.installing import as_tensorflow
 
 __all__ = ["as_tensorflow"]
 
+#: The TensorFlow whose names these are, for code that asks.
+__version__ = "1.15.0"
+
 register(__name__)
 
 

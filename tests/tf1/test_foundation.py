@@ -298,3 +298,8 @@ def test_either_name_of_an_argument():
     assert tf.reduce_sum(x, reduction_indices=[1], keep_dims=True).shape == [2, 1]
     with pytest.raises(ValueError, match="older name"):
         tf.reduce_sum(x, 1, reduction_indices=1)
+
+
+def test_code_may_ask_for_the_version():
+    """Published code compares it, to choose among names."""
+    assert tf.__version__ == tf.VERSION == "1.15.0"
