@@ -33,7 +33,7 @@ def collect_named_outputs(collections_: Any, alias: str, outputs: Tensor) -> Ten
         outputs: The tensor.
     """
     if collections_:
-        _aliases.setdefault(outputs, []).append(alias)
+        append_tensor_alias(outputs, alias)
         collections.add_to_collections(collections_, outputs)
     return outputs
 
@@ -46,7 +46,7 @@ def append_tensor_alias(tensor: Tensor, alias: str) -> Tensor:
         tensor: The tensor.
         alias: The name.
     """
-    _aliases.setdefault(tensor, []).append(alias)
+    _aliases.setdefault(tensor, []).append(alias.removesuffix("/"))  # of an `original_name_scope`
     return tensor
 
 

@@ -137,7 +137,7 @@ class ExponentialMovingAverage:
         found = {self.average_name(one): one for one in averaged}
         names = {one.op.name for one in averaged}
         others = [one for one in collections.global_variables() if one.op.name not in names]
-        return {**found, **{one.op.name: one for one in others}}
+        return {**{one.op.name: one for one in others}, **found}
 
 
 def _key(var: Any) -> Any:

@@ -151,7 +151,8 @@ def add_to_collection(name: Any, value: Any) -> None:
         NoPassError: Outside of a transformed function.
     """
     seen.setdefault(name)
-    js.add_to_collection(name, value._read() if isinstance(value, Variable) else value)
+    # As which the variable is found again, whatever a step has made of it since.
+    js.add_to_collection(name, value._untrained() if isinstance(value, Variable) else value)
 
 
 @export("add_to_collections")
