@@ -104,6 +104,20 @@ def test_every_code_is_on_the_page():
     assert headings == {case.code for case in cases()}
 
 
+def test_the_codes_of_tf1_are_in_its_table():
+    """There are many operations, and few kinds of errors: a table has them, without programs."""
+    from jaxscope.tf1.base import errors as kinds
+
+    table = PAGE.read_text().partition("## Errors of jaxscope.tf1")[2]
+    said = set(re.findall(r"`([a-z_0-9]+)`", table))
+    sources = [file.read_text() for file in (ROOT / "jaxscope" / "tf1").glob("**/*.py")]
+    given = {code for source in sources for code in re.findall(r'code="(\w+)"', source)}
+    classes = [vars(kinds)[name] for name in kinds.__all__ if name[0].isupper()]
+    assert {kind.__name__ for kind in classes} <= set(re.findall(r"`(\w+)`", table))
+    own = {code for code in given if code not in PAGE.read_text().partition("## Errors of jaxscope.tf1")[0]}
+    assert own | {kind.default_code for kind in classes} <= said
+
+
 def _write() -> None:
     """Put the messages that the programs end with into the page."""
 
