@@ -377,3 +377,23 @@ def test_variables_that_begin_with_draws():
     assert net.apply(variables, x)[0].shape == (2, 30)
     with pytest.raises(js.errors.KeyStreamError):
         js.transform(lambda: tf.random_normal([3]) + 1).apply({})
+
+
+def test_known_initial_values_need_no_model():
+    """What is computed of known numbers is computed where a variable begins with it: specs hold it."""
+
+    def model():
+        a = tf.Variable(tf.zeros([2]) + 1.5, name="a")
+        b = tf.get_variable("b", initializer=tf.stack([tf.ones([2]), tf.zeros([2])]))
+        c = tf.Variable(tf.constant_initializer(2.0)([2]), name="c")
+        return a + b + c
+
+    net = js.transform(tf.function(model))
+    variables = net.spec().init(jax.random.key(0))
+    assert {name: value.tolist() for name, value in variables.items()} == {
+        "a": [1.5, 1.5],
+        "b": [[1, 1], [0, 0]],
+        "c": [2, 2],
+    }
+    again = jax.jit(net.init)(jax.random.key(1))
+    assert all((variables[name] == again[name]).all() for name in variables)

@@ -23,6 +23,7 @@ from jaxscope.tf1.base.pending import Pending, is_pending, settled
 from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 
 __all__ = [
+    "Again",
     "compute",
     "compute_tree",
     "drawn_later",
@@ -96,13 +97,17 @@ def compute_tree(
     except TypeError as error:
         # JAX says TypeError of shapes, too.
         same = len({tensor.dtype for tensor in tensors}) == 1
-        kind_of_error = TensorValueError if same and "shape" in str(error) else TensorTypeError
+        kind_of_error = (
+            TensorValueError
+            if same and any(word in str(error) for word in ("shape", "dimension"))
+            else TensorTypeError
+        )
         raise kind_of_error(f"{kind}: {error}", **_facts(tensors)) from error
     leaves, structure = jax.tree.flatten(result)
     traced = any(isinstance(leaf, Tracer) for leaf in leaves)  # what is no tracer is known by itself
     if not traced or not known or not all(map(_may_be_known, tensors)):
         return jax.tree.unflatten(structure, [wrap(leaf, kind, name) for leaf in leaves])
-    again = _Again(function, tensors)
+    again = Again(function, tensors)
     wrapped = [wrap(leaf, kind, name, functools.partial(again.leaf, i)) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, wrapped)
 
@@ -159,11 +164,16 @@ def _facts(tensors: Sequence[Tensor]) -> dict[str, Any]:
     return {f"input {i}": f"shape={t.get_shape()} dtype={t.dtype.name}" for i, t in enumerate(tensors, 1)}
 
 
-class _Again:
-    """A computation on known values that is done, outside of the trace, when somebody asks."""
+class Again:
+    """A computation on known values that is done, outside of the trace, when somebody asks.
+
+    Attributes:
+        function: A function of arrays.
+        tensors: What it is applied to.
+    """
 
     def __init__(self, function: Callable[..., Any], tensors: Sequence[Tensor]) -> None:
-        self._function, self._tensors = function, tensors
+        self.function, self.tensors = function, tensors
         self._leaves: list[Any] | None = None
 
     def leaf(self, i: int) -> Any:
@@ -172,11 +182,11 @@ class _Again:
         return self._leaves[i] if self._leaves else None
 
     def _all(self) -> list[Any] | None:
-        values = [known_value(tensor) for tensor in self._tensors]
+        values = [known_value(tensor) for tensor in self.tensors]
         if any(value is None for value in values):
             return None
         with jax.ensure_compile_time_eval():
-            leaves = jax.tree.leaves(self._function(*map(jnp.asarray, values)))
+            leaves = jax.tree.leaves(self.function(*map(jnp.asarray, values)))
             if any(isinstance(leaf, Tracer) for leaf in leaves):
                 return None  # the function closes over what is traced
             return [np.asarray(leaf) for leaf in leaves]
@@ -214,6 +224,8 @@ def static_value(value: Any, argument: str) -> np.ndarray[Any, Any]:
 def static_ints(value: Any, argument: str) -> tuple[int, ...]:
     """Return the whole numbers of an argument, in a row, by the rules of `static_value`."""
     known = static_value(value, argument)
+    if isinstance(value, Tensor) and value.dtype.is_integer and known.dtype.itemsize < 4:
+        raise TensorTypeError(f"{argument} must be of int32 or int64, not of {value.dtype.name}")
     if known.size and known.dtype.kind not in "iu":
         raise TensorTypeError(f"{argument} must be whole numbers, not {as_dtype(known.dtype).name}")
     return tuple(int(number) for number in known.reshape(-1))

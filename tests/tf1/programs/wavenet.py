@@ -57,7 +57,7 @@ def create_variable(name, shape):
 
 
 def create_bias_variable(name, shape):
-    return tf.Variable(tf.constant_initializer(value=0.0, dtype=tf.float32)(shape=shape), name)
+    return tf.Variable(tf.constant_initializer(value=0.0, dtype=tf.float32)(shape=shape), name=name)
 
 
 class WaveNetModel(object):

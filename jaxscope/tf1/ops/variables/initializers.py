@@ -12,9 +12,11 @@ import jaxscope as js
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.dtypes import as_dtype, canonical
 from jaxscope.tf1.base.exporting import export, export_constant
+from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.pending import Pending
 from jaxscope.tf1.base.tensor import Tensor, is_tensor, wrap
 from jaxscope.tf1.ops.variables.adapting import OnArrays, shape_of, value_of
+from jaxscope.tf1.ops.variables.remaking import starting_value
 
 __all__ = ["Initializer", "initializer_of", "tf_initializer"]
 
@@ -51,7 +53,7 @@ class Initializer:
             return wrap(
                 Pending(sizes, kind.dtype, lambda key: law(key, sizes, kind.dtype)), type(self).__name__
             )
-        return wrap(law(jax.random.key(0), sizes, kind.dtype), type(self).__name__)
+        return compute(type(self).__name__, lambda: law(jax.random.key(0), sizes, kind.dtype))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that it was made with."""
@@ -313,7 +315,7 @@ def initializer_of(initializer: Any) -> Any:
     if inner is not None:
         return inner
     if is_tensor(initializer) or not callable(initializer):
-        return value_of(initializer)
+        return starting_value(convert_to_tensor(initializer))
     names = _names(initializer)
     if isinstance(initializer, js.initializers.Initializer | Foreign) or names[:1] == ["key"]:
         return initializer

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn
 import jax
 
 import jaxscope as js
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import DType, as_dtype
 from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError, users_line
 from jaxscope.tf1.base.exporting import export
@@ -20,6 +21,7 @@ from jaxscope.tf1.ops.variables.adapting import (
     on_arrays,
     value_of,
 )
+from jaxscope.tf1.ops.variables.remaking import starting_value
 from jaxscope.tf1.ops.variables.traces import trace_state
 
 __all__ = ["Variable", "object_of", "trained", "written"]
@@ -371,7 +373,7 @@ def start_of(value: Any, dtype: Any) -> tuple[Any, Any]:
     """Return what `js.Variable` starts from, and a shape where that is an initializer."""
     if callable(value) and not hasattr(type(value), "__tf_tensor__"):
         value = value()
-    start = apart(value_of(value, dtype))
+    start = apart(starting_value(convert_to_tensor(value, dtype)))
     return (start, start.shape) if is_pending(start) else (start, None)
 
 
