@@ -118,3 +118,20 @@ def test_python_is_inner_modules():
     assert math_ops.less is tf.less
     with pytest.raises(MissingNameError):
         _ = tf.pythons
+
+
+def test_compat_v1_is_all_of_it():
+    with tf.as_tensorflow():
+        import tensorflow as whole
+        import tensorflow.compat.v1 as tf1
+        from tensorflow.compat.v1 import estimator
+    assert tf1 is whole is tf
+    assert tf.compat.v1.train.Optimizer is tf.train.Optimizer
+    assert estimator.ModeKeys is tf.estimator.ModeKeys
+
+
+def test_namespaces_of_the_graphs_life_can_be_imported():
+    with tf.as_tensorflow():
+        from tensorflow.contrib import cluster_resolver
+    with pytest.raises(GraphLifeError, match="Mesh"):
+        cluster_resolver.TPUClusterResolver()

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from jaxscope.errors import near
-from jaxscope.tf1.base.absent import stand_in
+from jaxscope.tf1.base.absent import GRAPH_LIFE, stand_in
 from jaxscope.tf1.base.errors import MissingNameError
 from jaxscope.tf1.base.exporting import EXPORTED, LATER
 
@@ -41,7 +41,7 @@ def tf1_names() -> dict[str, frozenset[str]]:
 @functools.cache
 def _spaces() -> frozenset[str]:
     """Return all namespaces of TensorFlow 1's, and those around them."""
-    found = {*tf1_names(), *EXPORTED}
+    found = {*tf1_names(), *EXPORTED, *(name[:-1] for name in GRAPH_LIFE if name.endswith("."))}
     parents = {space.rpartition(".")[0] for space in found}
     return frozenset({*found, *parents} - {""})
 
@@ -88,6 +88,8 @@ def look_up(space: str, name: str) -> Any:
         raise AttributeError(f"module 'tf.{space}' has no attribute {name!r}")
     load()
     full = f"{space}.{name}" if space else name
+    if full == "compat.v1":  # under which TensorFlow 1.13 and later have all of it
+        return sys.modules[_ROOT]
     if name in EXPORTED.get(space, ()):
         return EXPORTED[space][name]
     if full in _spaces() or full in EXPORTED:
