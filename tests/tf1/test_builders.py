@@ -122,10 +122,9 @@ def test_python_is_inner_modules():
 
 def test_compat_v1_is_all_of_it():
     with tf.as_tensorflow():
-        import tensorflow as whole
         import tensorflow.compat.v1 as tf1
         from tensorflow.compat.v1 import estimator
-    assert tf1 is whole is tf
+    assert tf1 is tf
     assert tf.compat.v1.train.Optimizer is tf.train.Optimizer
     assert estimator.ModeKeys is tf.estimator.ModeKeys
 
