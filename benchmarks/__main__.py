@@ -17,6 +17,7 @@ from benchmarks.setup import BASE, QUICK, Setup, Sizes
 
 ROWS = (
     "trace",
+    "tf1",
     "inner",
     "blocks",
     "spec",

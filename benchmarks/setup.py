@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import layered
 from benchmarks.layered.models import Gpt, ResNet
 from benchmarks.layered.training import Training
-from benchmarks.models import mlp, resnet, shapes, transformer
+from benchmarks.models import gpt2, mlp, resnet, shapes, transformer
 from benchmarks.net import Model, Net
 from benchmarks.timing import Effort
 
@@ -28,6 +28,7 @@ class Sizes:
         transformer.Stack(96),
         transformer.Stack(96, scanned=True),
     )
+    published: tuple[gpt2.Published, ...] = (gpt2.Published(),)
     tiny: transformer.Decoder = transformer.Decoder("decoder 4 x 64", 4, 64, 4, 256, 32, 4)
     init_depths: tuple[int, ...] = (10, 100, 1000)
     jit_init: mlp.Mlp = mlp.Mlp(100)
@@ -55,6 +56,7 @@ QUICK = Sizes(
         transformer.Stack(2, 16, 2, 8),
         transformer.Stack(2, 16, 2, 8, scanned=True),
     ),
+    published=(gpt2.Published("GPT-2, 1 x 16", 32, 8, 16, 2, 1),),
     tiny=transformer.Decoder("decoder 1 x 16", 1, 16, 2, 32, 8, 2),
     init_depths=(2,),
     jit_init=mlp.Mlp(2),

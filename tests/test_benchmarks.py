@@ -32,6 +32,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     [
         "Trace of apply: deep MLPs, us per variable above handwritten",
         "Trace of apply: real models, ms of CPU",
+        "TensorFlow 1's source: trace of GPT-2, ms of CPU",
         "Trace of apply with each block in an inner transform, ms of CPU",
         "Blocks traced once, ms of CPU",
         "A scan over layers, compiled, s of CPU",
