@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxscope as js
-from jaxscope.tf1.base.errors import GraphLifeError, MissingNameError, NotFoundError
+from jaxscope.tf1.base.errors import GraphLifeError, MissingNameError, NotFoundError, UnimplementedError
 
 tf = js.tf1
 
@@ -134,3 +134,54 @@ def test_namespaces_of_the_graphs_life_can_be_imported():
         from tensorflow.contrib import cluster_resolver
     with pytest.raises(GraphLifeError, match="Mesh"):
         cluster_resolver.TPUClusterResolver()
+
+
+def test_branches_change_what_is_trained():
+    def build(x, which):
+        w = tf.get_variable("w", [], initializer=tf.ones_initializer())
+        u = tf.get_variable("u", [], initializer=tf.ones_initializer())
+        n = tf.get_variable("n", [], tf.int32, tf.zeros_initializer(), trainable=False)
+
+        def one():
+            n.assign_add(1)
+            with tf.control_dependencies([w.assign(w + x)]):
+                return tf.identity(w * 10.0)
+
+        def other():
+            u.assign(u - x)
+            n.assign_add(5)
+            return u * 1.0
+
+        return tf.cond(which, one, other), w + 0.0, u + 0.0
+
+    step = jax.jit(tf.train_step(build))
+    variables = {"w": jnp.float32(1), "u": jnp.float32(1), "n": jnp.int32(0)}
+    results, new = step(variables, jnp.float32(2), jnp.bool_(True))
+    assert [float(one) for one in results] == [30, 3, 1]
+    assert {name: float(one) for name, one in new.items()} == {"w": 3, "u": 1, "n": 1}
+    results, new = step(variables, jnp.float32(2), jnp.bool_(False))
+    assert [float(one) for one in results] == [-1, 1, -1]
+    assert {name: float(one) for name, one in new.items()} == {"w": 1, "u": -1, "n": 5}
+
+
+def test_loops_refuse_to():
+    def build(x):
+        w = tf.get_variable("w", [], initializer=tf.ones_initializer())
+
+        def body(i):
+            with tf.control_dependencies([w.assign(w + x)]):
+                return i + 1
+
+        return tf.while_loop(lambda i: i < 3, body, [tf.constant(0)])
+
+    with pytest.raises(UnimplementedError, match="trainable variable"):
+        tf.train_step(build).init(jax.random.key(0), jnp.float32(2))
+
+
+def test_slim_has_the_layers_of_contrib():
+    slim = tf.contrib.slim
+    assert slim.xavier_initializer_conv2d is tf.contrib.layers.xavier_initializer_conv2d
+    assert slim.initializers.xavier_initializer is tf.contrib.layers.xavier_initializer
+    assert slim.layers.conv2d is tf.contrib.layers.conv2d
+    with pytest.raises(MissingNameError):
+        _ = slim.initializers.no_such

@@ -38,10 +38,22 @@ def tf1_names() -> dict[str, frozenset[str]]:
     return {space: frozenset(names) for space, names in table.items()}
 
 
+#: Namespace -> those whose names it has, too: TF-slim takes in all of contrib.layers.
+_SLIM = ("contrib.layers", "contrib.framework", "contrib.losses")
+_WITHIN = {
+    "contrib.slim": _SLIM,
+    "contrib.slim.layers": _SLIM,
+    "contrib.slim.initializers": _SLIM,
+    "contrib.slim.regularizers": _SLIM,
+    "contrib.slim.variables": _SLIM,
+    "contrib.slim.losses": _SLIM,
+}
+
+
 @functools.cache
 def _spaces() -> frozenset[str]:
     """Return all namespaces of TensorFlow 1's, and those around them."""
-    found = {*tf1_names(), *EXPORTED, *(name[:-1] for name in GRAPH_LIFE if name.endswith("."))}
+    found = {*tf1_names(), *EXPORTED, *_WITHIN, *(name[:-1] for name in GRAPH_LIFE if name.endswith("."))}
     parents = {space.rpartition(".")[0] for space in found}
     return frozenset({*found, *parents} - {""})
 
@@ -103,6 +115,9 @@ def look_up(space: str, name: str) -> Any:
     absent = stand_in(full)
     if absent is not None:
         return absent
+    for other in _WITHIN.get(space, ()):
+        if name in EXPORTED.get(other, ()):
+            return EXPORTED[other][name]
     here = near(name, names_here(space))
     if name in tf1_names().get(space, ()):
         elsewhere = ", ".join(f"tf.{one}.{name}" for one in EXPORTED if one and name in EXPORTED[one])

@@ -13,6 +13,7 @@ from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import value_if_known
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
+from jaxscope.tf1.ops.control.changes import Changes
 from jaxscope.tf1.ops.control.nesting import assert_same_structure, flatten, pack_sequence_as
 from jaxscope.tf1.ops.control.steps import again
 from jaxscope.tf1.ops.control.tensor_array import TensorArray
@@ -25,25 +26,42 @@ def _is_value(leaf: Any) -> bool:
 
 
 class _Branch:
-    """One branch: what it returned, with tensors as arrays for JAX."""
+    """One branch: what it returned, with tensors as arrays for JAX.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+    Args:
+        function: The function.
+        changes: What it, or another branch, changes of trainable variables: that is returned behind the rest.
+    """
+
+    def __init__(self, function: Callable[..., Any], changes: Changes) -> None:
+        self.function, self.changes = function, changes
         self.result: Any = None
         self.leaves: list[Any] = []
 
     def __call__(self) -> list[Any]:
-        self.result = self.function()
-        self.leaves = [convert_to_tensor(leaf) if _is_value(leaf) else leaf for leaf in flatten(self.result)]
-        return jax.tree.leaves([one for one in self.leaves if not isinstance(one, Operation)])
+        with self.changes.undone() as changed:
+            self.result = self.function()
+            self.leaves = [
+                convert_to_tensor(leaf) if _is_value(leaf) else leaf for leaf in flatten(self.result)
+            ]
+            changed.note()
+        arrays = jax.tree.leaves([one for one in self.leaves if not isinstance(one, Operation)])
+        return arrays + changed.values
 
 
 def _chosen(
-    branches: list[_Branch], number: int | None, choose: Callable[..., Any], *, strict: bool, which: Tensor
+    functions: list[Callable[..., Any]],
+    number: int | None,
+    choose: Callable[..., Any],
+    *,
+    strict: bool,
+    which: Tensor,
 ) -> Any:
     """Let JAX choose among branches, and return the result as tensors."""
+    changes = Changes()
+    branches = [_Branch(one, changes) for one in functions]
     try:
-        made = choose([lambda one=one: _checked(branches, one) for one in branches])
+        made = changes.traced(lambda: choose([lambda one=one: _checked(branches, one) for one in branches]))
     except _ShapesDiffer as error:
         if number is None:
             raise TensorValueError(
@@ -55,7 +73,7 @@ def _chosen(
         with again():
             made = branches[number]()
     taken = branches[0 if number is None else number]
-    left = iter(made)
+    left = iter(changes.kept(made))
     if number is not None and all(isinstance(one, Tensor) and _plain(one) for one in taken.leaves):
         leaves: list[Any] = list(taken.leaves)  # known numbers stay known
     else:
@@ -161,9 +179,10 @@ def cond(
     test = _predicate(pred)
     known = value_if_known(test)
     number = None if known is None else int(not known)
-    branches = [_Branch(true_fn), _Branch(false_fn)]
     held = jnp.asarray(test._held)
-    return _chosen(branches, number, lambda both: jax.lax.cond(held, *both), strict=strict, which=test)
+    return _chosen(
+        [true_fn, false_fn], number, lambda both: jax.lax.cond(held, *both), strict=strict, which=test
+    )
 
 
 @export("case")
@@ -260,9 +279,8 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Any = None, name: s
         return jnp.where(jnp.any(found), jnp.argmax(found), len(numbers))
 
     number = None if known is None else numbers.index(int(known)) if int(known) in numbered else len(numbers)
-    branches = [_Branch(one) for one in functions]
     return _chosen(
-        branches,
+        functions,
         number,
         lambda all_of: jax.lax.switch(position(jnp.asarray(index._held)), all_of),
         strict=True,

@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 
 import jaxscope as js
+from jaxscope.tf1.base.errors import UnimplementedError
+from jaxscope.tf1.ops.variables.variable import changed_values
 
 __all__ = ["Steps", "again", "loop_key", "step_keys", "trips"]
 
@@ -65,6 +67,23 @@ def again() -> Generator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _nothing_trained() -> Generator[None]:
+    """Refuse changes of trainable variables inside of the block, which do not leave a loop."""
+    before = dict(changed_values() or {})
+    yield
+    now = changed_values() or {}
+    names = [name for name, value in now.items() if value is not before.get(name)]
+    if names:
+        now.clear()
+        now.update(before)
+        raise UnimplementedError(
+            "the body of a loop changes a trainable variable",
+            names=", ".join(names),
+            fix="carry the value through the loop, and assign it behind; or trainable=False",
+        )
+
+
 class Steps:
     """A function of arrays, traced once for arrays of given shapes; JAX's loops run what was traced.
 
@@ -75,7 +94,8 @@ class Steps:
 
     def __init__(self, function: Callable[..., Sequence[Any]], examples: Sequence[Any]) -> None:
         shapes = [jax.ShapeDtypeStruct(jnp.shape(one), jnp.result_type(one)) for one in examples]
-        closed = jax.make_jaxpr(lambda *arrays: list(function(*arrays)))(*shapes)
+        with _nothing_trained():
+            closed = jax.make_jaxpr(lambda *arrays: list(function(*arrays)))(*shapes)
         self.jaxpr = closed.jaxpr.replace(eqns=self._used(closed.jaxpr, closed.jaxpr.outvars))
         self.consts, self.out = closed.consts, closed.out_avals
         self._run = jax.extend.core.jaxpr_as_fun(jax.extend.core.ClosedJaxpr(self.jaxpr, closed.consts))
