@@ -1,0 +1,210 @@
+"""equinox: a module of Equinox as a layer."""
+
+import inspect
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxscope.interop.adapter import Adapter
+from jaxscope.interop.keys import keys
+from jaxscope.interop.leaves import Leaf, Trainable, ask, ask_all, checked, path_text, restructured, write
+from jaxscope.interop.libraries import library
+from jaxscope.interop.program import Program
+
+
+def equinox(
+    module: Any,
+    name: str | None = None,
+    *,
+    state: Any = None,
+    method: Any = None,
+    initial: jax.Array | None = None,
+    trainable: Trainable = True,
+) -> Adapter:
+    """Return an Equinox module as a layer.
+
+    Each array appears under its own path: `layers/0/weight`; those of whole numbers are not trained. What is
+    no array (activation functions, sizes) stays in the module. The values of an `eqx.nn.State` are variables
+    that are not trained, called as the `StateIndex` that stands for them; calls are given `state=`, and what
+    they return second is written. Where calls take a `key=` and are given none, it is one of `js.next_key`,
+    if `js.random_keys` is open.
+
+    Args:
+        module: A function of a key that makes the module, or (with `eqx.nn.make_with_state`) the module and
+            its state; it is called once, abstractly. Or a module, whose values are the initial ones.
+        name: A scope of its own, in which all calls of this object share. None: the current scope.
+        state: The state that belongs to a module that is given.
+        method: The name of another method than `__call__`, or a function of the module and the inputs, such
+            as `lambda module, x: jax.vmap(module)(x)`.
+        initial: A key, for functions: the initial values are those of `module(initial)`, computed at once.
+            None: each is drawn as the module does it, with a key of (key, full name).
+        trainable: False to train none of it, or a function of an array's own path.
+
+    Returns:
+        An `Adapter`.
+
+    Raises:
+        ImportError: Equinox is not installed (`pip install 'jaxscope[equinox]'`).
+        TypeError: It is neither; or a module and `initial`, or a function and `state`.
+
+    Example:
+        >>> import equinox as eqx
+        >>> mlp = js.interop.equinox(lambda key: eqx.nn.MLP(3, 2, width_size=4, depth=1, key=key), name="mlp")
+        >>> net = js.transform(lambda x: jax.vmap(mlp)(x))
+        >>> sorted(net.spec(jnp.ones([5, 3])))
+        ['mlp/layers/0/bias', 'mlp/layers/0/weight', 'mlp/layers/1/bias', 'mlp/layers/1/weight']
+    """
+    eqx = library("equinox", "equinox")
+    if isinstance(module, eqx.Module):
+        if initial is not None:
+            raise TypeError("a module has values: initial= is for functions that make one")
+    elif not callable(module):
+        raise TypeError(
+            f"js.interop.equinox takes a module, or a function of a key, not {type(module).__name__}"
+        )
+    elif state is not None:
+        raise TypeError("a function returns the module and its state: state= is for modules")
+    return Adapter(_Equinox(eqx, module, state, method, initial, trainable), "Equinox", name)
+
+
+class _Split(NamedTuple):
+    """A module and its state, taken apart into arrays and the rest."""
+
+    arrays: list[Any]
+    tree: Any
+    static: Any
+    state: list[Any]
+    state_tree: Any
+
+
+class _Equinox:
+    def __init__(
+        self, eqx: Any, module: Any, state: Any, method: Any, initial: Any, trainable: Trainable
+    ) -> None:
+        self._eqx, self._method, self._initial, self._trainable = eqx, method, initial, trainable
+        self._make = None if isinstance(module, eqx.Module) else module
+        self._program: Program | None = None
+        self._starts: list[Any] = []
+        self._split: Any = None
+        self._leaves: list[Leaf] = []
+        if self._make is None:
+            self._leaves, self._split = self._taken_apart(module, state)
+            self._starts = [*self._split.arrays, *self._split.state]
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        leaves = self.leaves(args, kwargs)
+        values, split = self._ask(), self._split
+        count = split.tree.num_leaves
+        module = self._eqx.combine(jax.tree.unflatten(split.tree, values[:count]), split.static)
+        function = getattr(module, self._method) if isinstance(self._method, str) else self._method
+        call = module if function is None else function
+        if "key" not in kwargs and "key" in _parameters(call):
+            given, _ = keys(1)
+            kwargs = {**kwargs, "key": given[0]} if given else kwargs
+        if callable(self._method):
+            args = (module, *args)
+        if split.state_tree is None:
+            return call(*args, **kwargs)
+        state = jax.tree.unflatten(split.state_tree, values[count:])
+        result = call(*args, **kwargs, state=state)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], self._eqx.nn.State):
+            raise TypeError("a call of an Equinox module that has state must return (result, state)")
+        result, state = result
+        after, tree = jax.tree.flatten(state)
+        if tree != split.state_tree:
+            raise restructured("the state", (), (), "return the state that was given, with other values")
+        write(leaves[count:], values[count:], after)
+        return result
+
+    def _ask(self) -> list[jax.Array]:
+        if self._program is None:
+            return ask(self._leaves, self._starts)
+        return ask_all(self._leaves, self._program, self._initial)
+
+    def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Leaf]:
+        # What holds values of a trace serves one call.
+        if self._split is None or (self._program is not None and not self._program.safe):
+            noted: list[Any] = []
+
+            def make(key: Any, _: list[Any]) -> list[Any]:
+                made = self._make(key)  # type: ignore[misc]
+                module, state = made if isinstance(made, tuple) else (made, None)
+                noted[:] = self._taken_apart(module, state)
+                return [*noted[1].arrays, *noted[1].state]
+
+            self._program = Program(make, ())
+            leaves, split = noted
+            self._leaves = leaves
+            self._split = split._replace(arrays=[], state=[])  # which are values of a trace
+        return self._leaves
+
+    def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
+        if not 1 <= len(trees) <= 2:
+            raise TypeError("what Equinox has is a module, or a module and its state")
+        leaves, split = self._taken_apart(trees[0], trees[1] if len(trees) == 2 else None)
+        values = [*split.arrays, *split.state]
+        return {leaf.name: (value, leaf.trainable) for leaf, value in zip(leaves, values, strict=True)}
+
+    def _taken_apart(self, module: Any, state: Any) -> tuple[list[Leaf], _Split]:
+        eqx = self._eqx
+        arrays, static = eqx.partition(module, _is_variable)
+        found = jax.tree.leaves_with_path(arrays)
+        leaves = [_leaf(path_text(path), value, trained=True) for path, value in found]
+        values: list[Any] = []
+        state_tree = None
+        if state is not None:
+            values, state_tree = jax.tree.flatten(state)
+            names = _state_names(eqx, module, state_tree)
+            leaves += [
+                _leaf(names.get(at, f"state/{at}"), value, trained=False) for at, value in enumerate(values)
+            ]
+        elif any(_has_state(eqx, one) for one in jax.tree.leaves(module, is_leaf=_is_index(eqx))):
+            raise TypeError(
+                "the module has state: pass eqx.nn.make_with_state(...), or state=eqx.nn.State(module)"
+            )
+        split = _Split([value for _, value in found], jax.tree.structure(arrays), static, values, state_tree)
+        return checked(leaves, self._trainable), split
+
+
+def _is_variable(leaf: Any) -> bool:
+    """Tell whether a leaf is an array of numbers; keys stay in the module."""
+    if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
+        return False
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if isinstance(leaf, Tracer):
+            raise TypeError("a module that holds a key cannot be made by a function: pass the module")
+        return False
+    return True
+
+
+def _leaf(name: str, value: Any, *, trained: bool) -> Leaf:
+    return Leaf(name, name, value.shape, value.dtype, trained)
+
+
+def _is_index(eqx: Any) -> Any:
+    return lambda node: isinstance(node, eqx.nn.StateIndex)
+
+
+def _has_state(eqx: Any, node: Any) -> bool:
+    return isinstance(node, eqx.nn.StateIndex)
+
+
+def _state_names(eqx: Any, module: Any, tree: Any) -> dict[int, str]:
+    """Return the name of each value of a state: the path of the first index that stands for it."""
+    numbers = jax.tree.unflatten(tree, range(tree.num_leaves))
+    names: dict[int, str] = {}
+    for path, node in jax.tree.leaves_with_path(module, is_leaf=_is_index(eqx)):
+        if isinstance(node, eqx.nn.StateIndex):
+            for inside, number in jax.tree.leaves_with_path(numbers.get(node)):
+                names.setdefault(number, path_text([*path, *inside]))
+    return names
+
+
+def _parameters(function: Any) -> Any:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some built-in ones
+        return {}

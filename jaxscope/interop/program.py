@@ -1,0 +1,178 @@
+"""Programs: a library's initial values as one jaxpr, of which each variable gets the part that it needs.
+
+A module's `init` makes all values from one key, and runs the model for it. Its jaxpr says of each value what
+it depends on. So a variable's initial value can be drawn by itself, with the key of its own name, and what
+the model computes besides is left out.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr, Literal, Var, jaxpr_as_fun
+
+import jaxscope as js
+
+
+class Program:
+    """Initial values as a function of a key and of a call's arrays.
+
+    Args:
+        function: Of a key and a list of arrays; returns a list of arrays. What else it finds out it may put
+            aside: it is run once, abstractly.
+        arrays: The arrays, or what stands for them.
+
+    Attributes:
+        results: Shape and dtype of each result.
+        safe: Whether it may be kept: it holds no value of a trace.
+    """
+
+    def __init__(self, function: Callable[[Any, list[Any]], list[Any]], arrays: Sequence[Any]) -> None:
+        self._function, self._count = function, len(arrays)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        self._key_type = key.dtype
+        self._closed: Any = jax.make_jaxpr(function)(key, list(arrays))
+        self._arrays = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in self._inputs[1:]]
+        self.results: list[jax.ShapeDtypeStruct] = [
+            jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in self._closed.out_avals
+        ]
+        self.safe = not any(isinstance(const, Tracer) for const in self._closed.consts)
+        self._of_inputs = self._find_of_inputs()
+        self._starts: dict[int, Start] = {}
+        self._values: dict[Any, list[Any]] = {}
+
+    @property
+    def _inputs(self) -> list[Any]:
+        inputs: list[Any] = self._closed.jaxpr.invars
+        return inputs
+
+    @property
+    def alone(self) -> list[int]:
+        """Which results depend on the key alone, or on nothing."""
+        return [at for at in range(len(self.results)) if at not in self._of_inputs]
+
+    def starts(self, key: Any) -> list[Any]:
+        """Return what `get_variable` takes as initializers of those results that depend on the key alone.
+
+        Args:
+            key: The key that all are drawn with as the library does it; None: each with its variable's own.
+        """
+        if key is not None:
+            return self._drawn(key)
+        return [self._starts.setdefault(at, Start(self, at)) for at in self.alone]
+
+    def rest(self, names: Sequence[str], values: Sequence[Any], key: Any, arrays: Sequence[Any]) -> list[Any]:
+        """Return the other results: what the model computes from its inputs and from values that it has.
+
+        Args:
+            names: Names of all results, for messages.
+            values: The values of those that depend on the key alone.
+            key: As of `starts`.
+            arrays: The arrays of the present call.
+
+        Raises:
+            InitializerError: One needs a key besides, and there is none.
+        """
+        which = sorted(self._of_inputs)
+        if not which:
+            return []
+        jaxpr = self._closed.jaxpr
+        pairs = zip([jaxpr.outvars[at] for at in self.alone], values, strict=True)
+        known = {var: value for var, value in pairs if key is None and not isinstance(var, Literal)}
+        taken = [*jaxpr.invars, *known]
+        part, needed = self._part(self._closed, which, taken)
+        if key is None and jaxpr.invars[0] in needed:
+            raise js.errors.InitializerError(
+                f"the module's initial value of {names[which[0]]!r} depends on its inputs and on a key",
+                code="init_of_inputs",
+                also=", ".join(names[at] for at in which[1:]),
+                fix="let the library draw all values by one key: initial=jax.random.key(0), say",
+            )
+        given = jax.random.key(0) if key is None else key
+        return list(jaxpr_as_fun(part)(given, *arrays, *known.values()))
+
+    def draw(self, at: int, key: Any) -> Any:
+        """Return one result, which depends on the key alone."""
+        closed = self._closed
+        if key.dtype != self._key_type:  # keys of another kind, for which the program is another one
+            made: Any = jax.make_jaxpr(self._function)
+            closed = made(jax.ShapeDtypeStruct((), key.dtype), self._arrays)
+        return self._run(closed, [at], key)[0]
+
+    def _drawn(self, key: Any) -> list[Any]:
+        """Return results as the library computes them: operation by operation, now."""
+        if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            key = jax.random.wrap_key_data(key)
+        if isinstance(key, Tracer):
+            return self._run(self._closed, self.alone, key)
+        with jax.ensure_compile_time_eval():
+            known = str(key.dtype), np.asarray(jax.random.key_data(key)).tobytes()
+            if known not in self._values:
+                self._values[known] = self._run(self._closed, self.alone, key)
+        return self._values[known]
+
+    def _run(self, closed: Any, which: list[int], key: Any) -> list[Any]:
+        part, _ = self._part(closed, which, closed.jaxpr.invars[:1])
+        types = [self.results[at].dtype for at in which]
+        return [
+            jnp.asarray(value, dtype) for value, dtype in zip(jaxpr_as_fun(part)(key), types, strict=True)
+        ]
+
+    def _find_of_inputs(self) -> set[int]:
+        """Return which results depend on inputs, or on other values of a trace."""
+        jaxpr = self._closed.jaxpr
+        constants = zip(jaxpr.constvars, self._closed.consts, strict=True)
+        found = {*jaxpr.invars[1:], *(var for var, const in constants if isinstance(const, Tracer))}
+        for equation in jaxpr.eqns:
+            if any(not isinstance(atom, Literal) and atom in found for atom in equation.invars):
+                found.update(equation.outvars)
+        outs = enumerate(jaxpr.outvars)
+        return {at for at, atom in outs if not isinstance(atom, Literal) and atom in found}
+
+    def _part(self, closed: Any, which: Iterable[int], taken: Sequence[Any]) -> tuple[ClosedJaxpr, set[Any]]:
+        """Return the program of some results alone, with what it takes as given, and what it needs."""
+        jaxpr = closed.jaxpr
+        outs = [jaxpr.outvars[at] for at in which]
+        needed = {atom for atom in outs if not isinstance(atom, Literal)}
+        given = set(taken)
+        equations: list[Any] = []
+        for equation in reversed(jaxpr.eqns):
+            if any(var in needed and var not in given for var in equation.outvars):
+                equations.append(equation)
+                needed.update(atom for atom in equation.invars if not isinstance(atom, Literal))
+        # What is given is not computed again beside something else that is needed.
+        equations = [
+            equation.replace(outvars=[_renewed(var) if var in given else var for var in equation.outvars])
+            for equation in reversed(equations)
+        ]
+        constants = [pair for pair in zip(jaxpr.constvars, closed.consts, strict=True) if pair[0] in needed]
+        told = jaxpr.debug_info._replace(arg_names=("",) * len(taken), result_paths=None)
+        made = jaxpr.replace(
+            constvars=[var for var, _ in constants if var not in given],
+            invars=list(taken),
+            outvars=outs,
+            eqns=equations,
+            effects=frozenset[Any]().union(*(equation.effects for equation in equations)),
+            debug_info=told,
+        )
+        return ClosedJaxpr(made, [const for var, const in constants if var not in given]), needed
+
+
+def _renewed(var: Any) -> Any:
+    return Var(var.aval)
+
+
+class Start:
+    """An initializer: one result of a program, with the key of the variable's own name."""
+
+    def __init__(self, program: Program, at: int) -> None:
+        self._program, self._at = program, at
+
+    def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
+        return self._program.draw(self._at, key)
+
+    def __repr__(self) -> str:
+        return "the module's own"
