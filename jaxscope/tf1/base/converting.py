@@ -15,6 +15,21 @@ from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 
 __all__ = ["as_array", "constant", "convert_many", "convert_to_tensor", "same_dtype"]
 
+#: Whole numbers below it are of 32 bits.
+_LARGE = 2**31
+
+
+def _number(value: Any, wanted: DType | None) -> np.ndarray[Any, Any] | None:
+    """Return a number of Python's as an array, where it surely fits; None where that is to be looked at."""
+    whole = type(value) is int
+    if whole and not -_LARGE <= value < _LARGE:
+        return None
+    if wanted is None:
+        return np.asarray(value, np.int32 if whole else np.float32)
+    if wanted.is_floating or (whole and wanted.dtype == np.int32):
+        return np.asarray(value, wanted.dtype)
+    return None
+
 
 @export("convert_to_tensor")
 def convert_to_tensor(
@@ -55,6 +70,12 @@ def convert_to_tensor(
 
 
 def _convert(value: Any, wanted: DType | None, name: str | None = None) -> Tensor:
+    if type(value) is Tensor and (wanted is None or value.dtype is wanted):
+        return value
+    if type(value) in (int, float):
+        number = _number(value, wanted)
+        if number is not None:
+            return wrap(number, "Const", name)
     if value is None:
         raise TensorValueError("None cannot be a tensor", code="not_a_tensor")
     if hasattr(type(value), "__tf_tensor__"):  # a variable
@@ -144,6 +165,8 @@ def _dtype_of(value: Any) -> DType | None:
 
 def _agreeing(value: Any, wanted: DType | None) -> Tensor:
     """Return a value as a tensor of the dtype of another one; `TypeError` if that cannot be."""
+    if type(value) in (int, float) or (type(value) is Tensor and (wanted is None or value.dtype is wanted)):
+        return _convert(value, wanted)
     found = _dtype_of(value)
     if wanted is not None and found is not None and found is not wanted:
         raise TensorTypeError(
@@ -170,7 +193,8 @@ def same_dtype(*values: Any, dtype: Any = None) -> list[Tensor]:
     parts: list[Tensor] = []
     for value in values:
         parts.append(_agreeing(value, wanted))
-        wanted = parts[0].dtype
+        if wanted is None:
+            wanted = parts[0].dtype
     return parts
 
 
@@ -229,7 +253,7 @@ def _python(value: Any, wanted: DType | None) -> np.ndarray[Any, Any]:
     if wanted is None:
         return _numpy(array, _default(array))
     empty = not array.size
-    fits = {"b": "b", "i": "iufcV", "u": "iufcV", "f": "fcV", "c": "c"}[array.dtype.kind]
+    fits = {"b": "biufcV", "i": "iufcV", "u": "iufcV", "f": "fcV", "c": "c"}[array.dtype.kind]
     kind = "f" if wanted.is_floating else wanted.dtype.kind
     numpys = isinstance(value, list | tuple) and _all_numpy(value)
     if not empty and not numpys and (wanted.name == "string" or kind not in fits):

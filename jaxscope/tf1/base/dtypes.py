@@ -41,22 +41,25 @@ class DType:
     Attributes:
         name: Its name: `"float32"`.
         dtype: NumPy's, so that `numpy.dtype(tf.float32)` and `jnp.zeros(3, tf.float32)` understand it.
+        is_floating: Whether it is of real numbers.
 
     Example:
         >>> as_dtype("float32") == np.float32
         True
     """
 
-    __slots__ = ("dtype", "name")
+    __slots__ = ("dtype", "is_floating", "name")
     known: ClassVar[dict[str, "DType"]] = {}
     name: str
     dtype: np.dtype[Any]
+    is_floating: bool
 
     def __new__(cls, name: str, dtype: Any) -> "DType":  # noqa: PYI034
         """Return the one object of that name."""
         if name not in cls.known:
-            cls.known[name] = object.__new__(cls)
-            cls.known[name].name, cls.known[name].dtype = name, np.dtype(dtype)
+            made = cls.known[name] = object.__new__(cls)
+            made.name, made.dtype = name, np.dtype(dtype)
+            made.is_floating = name != "string" and bool(jnp.issubdtype(made.dtype, jnp.floating))
         return cls.known[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -76,11 +79,6 @@ class DType:
     def real_dtype(self) -> "DType":
         """The dtype of the real part."""
         return {"complex64": as_dtype("float32"), "complex128": as_dtype("float64")}.get(self.name, self)
-
-    @property
-    def is_floating(self) -> bool:
-        """Whether it is of real numbers."""
-        return bool(self.name != "string" and jnp.issubdtype(self.dtype, jnp.floating))
 
     @property
     def is_integer(self) -> bool:
@@ -166,6 +164,8 @@ class DType:
 for _name in _NAMES:
     export_constant(DType(_name, getattr(jnp, _name)), _name, f"dtypes.{_name}")
 _STRING = export_constant(DType("string", object), "string", "dtypes.string")
+#: The dtypes by NumPy's, which are those of arrays.
+BY_NUMPYS: dict[Any, DType] = {dtype.dtype: dtype for dtype in DType.known.values()}
 
 
 @functools.lru_cache(maxsize=256)

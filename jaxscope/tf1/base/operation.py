@@ -39,6 +39,11 @@ __all__ = [
 #: Whole numbers up to so many are computed with NumPy at once: those of shapes, not those of data.
 FOLD_LIMIT = 256
 
+#: Whole numbers below it are of 32 bits.
+_LARGE = 2**31
+
+_NUMPYS = frozenset({np.ndarray})
+
 
 def compute(
     kind: str,
@@ -79,15 +84,16 @@ def compute_tree(
 ) -> Any:
     """Do what `compute` does, for a function that returns a tree of arrays."""
     held = [tensor._held for tensor in tensors]
-    if any(map(is_pending, held)):
+    kinds = {*map(type, held)}
+    if Pending in kinds:
         return _of_pending(kind, function, tensors, name)
     try:
-        if fold is not None and all(map(_folds, held)):
+        if fold is not None and kinds <= _NUMPYS and all(map(_folds, held)):
             with np.errstate(all="ignore"):
                 folded = fold(*held)
             if all(np.size(array) <= FOLD_LIMIT for array in jax.tree.leaves(folded)):
                 return jax.tree.map(lambda array: wrap(np.asarray(array), kind, name), folded)
-        result = function(*map(_as_operand, held))
+        result = function(*(map(_as_operand, held) if np.ndarray in kinds else held))
     except JaxscopeError:
         raise
     except NotImplementedError as error:
@@ -103,6 +109,10 @@ def compute_tree(
             else TensorTypeError
         )
         raise kind_of_error(f"{kind}: {error}", **_facts(tensors)) from error
+    if isinstance(result, Tracer):  # as nearly all are, where a model is traced
+        if known and all(map(_may_be_known, tensors)):
+            return wrap(result, kind, name, functools.partial(Again(function, tensors).leaf, 0))
+        return wrap(result, kind, name)
     leaves, structure = jax.tree.flatten(result)
     traced = any(isinstance(leaf, Tracer) for leaf in leaves)  # what is no tracer is known by itself
     if not traced or not known or not all(map(_may_be_known, tensors)):
@@ -153,7 +163,7 @@ def _as_operand(held: Any) -> Any:
 
 
 def _folds(held: Any) -> bool:
-    return isinstance(held, np.ndarray) and held.size <= FOLD_LIMIT and held.dtype.kind in "iub"
+    return bool(held.size <= FOLD_LIMIT and held.dtype.kind in "iub")
 
 
 def _may_be_known(tensor: Tensor) -> bool:
@@ -223,6 +233,10 @@ def static_value(value: Any, argument: str) -> np.ndarray[Any, Any]:
 
 def static_ints(value: Any, argument: str) -> tuple[int, ...]:
     """Return the whole numbers of an argument, in a row, by the rules of `static_value`."""
+    if isinstance(value, list | tuple):
+        plain: Sequence[Any] = value
+        if {*map(type, plain)} == {int} and min(plain) >= -_LARGE and max(plain) < _LARGE:
+            return tuple(plain)
     known = static_value(value, argument)
     if isinstance(value, Tensor) and value.dtype.is_integer and known.dtype.itemsize < 4:
         raise TensorTypeError(f"{argument} must be of int32 or int64, not of {value.dtype.name}")
@@ -282,6 +296,8 @@ def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not kwargs or new_of.keys().isdisjoint(kwargs):
+                return function(*args, **kwargs)
             olds = {old: kwargs.pop(old) for old in new_of.keys() & kwargs.keys()}
             for old, given in olds.items():
                 if given is None:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxscope.tf1.base.dtypes import DType, as_dtype
+from jaxscope.tf1.base.dtypes import BY_NUMPYS, DType, as_dtype
 from jaxscope.tf1.base.errors import (
     GraphLifeError,
     TensorArrayConversionError,
@@ -95,7 +95,8 @@ class Tensor:
     @property
     def dtype(self) -> DType:
         """The dtype."""
-        return as_dtype(self._held.dtype)
+        dtype = self._held.dtype
+        return BY_NUMPYS.get(dtype) or as_dtype(dtype)
 
     @property
     def name(self) -> str:
@@ -216,6 +217,11 @@ class Tensor:
         return self
 
 
+_slots: Any = vars(Tensor)  # which a tensor's own __setattr__ does not set
+_put_held, _put_kind = _slots["_held"].__set__, _slots["_kind"].__set__
+_put_name, _put_compute = _slots["_name"].__set__, _slots["_compute"].__set__
+
+
 def wrap(
     array: Held, kind: str = "Tensor", name: str | None = None, compute: Callable[[], Any] | None = None
 ) -> Tensor:
@@ -228,11 +234,10 @@ def wrap(
         compute: What gives its numbers, as a NumPy array, or None if they are not known after all.
     """
     self = object.__new__(Tensor)
-    put = object.__setattr__
-    put(self, "_held", array)
-    put(self, "_kind", kind)
-    put(self, "_name", name.rstrip("/") if isinstance(name, str) else None)
-    put(self, "_compute", compute)
+    _put_held(self, array)
+    _put_kind(self, kind)
+    _put_name(self, name.rstrip("/") if isinstance(name, str) else None)
+    _put_compute(self, compute)
     return self
 
 
