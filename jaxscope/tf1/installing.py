@@ -19,7 +19,8 @@ class _Inner(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.startswith("tensorflow.python") or ".python" in fullname.removeprefix("tensorflow"):
+        first, *rest = fullname.split(".")
+        if first == "tensorflow" and "python" in rest:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         return None
 

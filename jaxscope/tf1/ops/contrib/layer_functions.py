@@ -1,7 +1,7 @@
 """`tf.contrib.layers.conv2d` and the other layers of contrib and slim, over `js.layers.contrib`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jaxscope as js
@@ -47,6 +47,15 @@ def export_layer(name: str, function: Callable[..., Any], *aliases: str) -> Call
     return scoped
 
 
+def _not_trained(collections: Any) -> Any:
+    """Return collections for variables, without that of trainable ones: it has those that are trained."""
+    if isinstance(collections, Mapping):
+        return {key: _not_trained(one) for key, one in collections.items()}
+    if isinstance(collections, list | tuple | set):
+        return [one for one in collections if one != js.GraphKeys.TRAINABLE_VARIABLES]
+    return collections
+
+
 def _collecting(name: str, function: Callable[..., Any], default: str) -> Callable[..., Any]:
     """Return a layer that adds its result to `outputs_collections` under the name of its scope."""
     call = lifted(function, f"contrib.layers.{name}", _UNUSED)
@@ -56,6 +65,8 @@ def _collecting(name: str, function: Callable[..., Any], default: str) -> Callab
         updates = kwargs.get("updates_collections")
         if isinstance(updates, list | tuple):
             kwargs["updates_collections"] = updates[0] if updates else None
+        if "variables_collections" in kwargs:
+            kwargs["variables_collections"] = _not_trained(kwargs["variables_collections"])
         known = {key: one for key, one in kwargs.items() if key in signature.parameters}
         given = signature.bind_partial(*args, **known).arguments
         wanted = given.get("outputs_collections")

@@ -1,0 +1,216 @@
+"""What published models were written with, beside the common: cells, old decoders, inner functions."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxscope as js
+
+tf = js.tf1
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def normal(x, gamma, beta):
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + 1e-12) * gamma + beta
+
+
+def drawn(net, *args):
+    """Return values for all variables of a network, none of them one or zero."""
+    draw = np.random.default_rng(3)
+    return {name: draw.normal(size=one.shape).astype("float32") for name, one in net.spec(*args).items()}
+
+
+X = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+STATE = tuple(np.random.default_rng(1).normal(size=(2, 2, 4)).astype("float32"))
+
+
+def stepped(cell):
+    return js.transform(tf.function(lambda x, c, h: cell()(x, tf.nn.rnn_cell.LSTMStateTuple(c, h))))
+
+
+def test_lstm_of_normalized_gates():
+    net = stepped(lambda: tf.contrib.rnn.LayerNormBasicLSTMCell(4, norm_gain=0.5))
+    v = drawn(net, X, *STATE)
+    assert list(v) == ["layer_norm_basic_lstm_cell/kernel"] + [
+        f"layer_norm_basic_lstm_cell/{gate}/{name}"
+        for gate in ("input", "transform", "forget", "output", "state")
+        for name in ("gamma", "beta")
+    ]
+    output, state = net.apply(v, X, *STATE)
+    at = {name.removeprefix("layer_norm_basic_lstm_cell/"): one for name, one in v.items()}
+    gates = np.split(np.concatenate([X, STATE[1]], 1) @ at["kernel"], 4, 1)
+    i, j, f, o = (
+        normal(x, at[f"{name}/gamma"], at[f"{name}/beta"])
+        for x, name in zip(gates, ("input", "transform", "forget", "output"), strict=True)
+    )
+    c = STATE[0] * sigmoid(f + 1) + sigmoid(i) * np.tanh(j)
+    c = normal(c, at["state/gamma"], at["state/beta"])
+    np.testing.assert_allclose(state.c, c, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(output, np.tanh(c) * sigmoid(o), rtol=1e-4, atol=1e-5)
+    begun = net.init(jax.random.key(0), X, *STATE)
+    np.testing.assert_array_equal(begun["layer_norm_basic_lstm_cell/input/gamma"], np.full(4, 0.5))
+
+
+def test_lstm_without_norms_keeps_a_bias_and_drops():
+    @js.transform
+    def net(key):
+        cell = tf.contrib.rnn.LayerNormBasicLSTMCell(4, layer_norm=False, dropout_keep_prob=1e-6)
+        with js.random_keys(key):
+            return cell(X, tf.nn.rnn_cell.LSTMStateTuple(*STATE))
+
+    v = drawn(net, jax.random.key(0))
+    assert list(v) == ["layer_norm_basic_lstm_cell/kernel", "layer_norm_basic_lstm_cell/bias"]
+    _, state = net.apply(v, jax.random.key(0))
+    kernel, bias = v.values()
+    f = np.split(np.concatenate([X, STATE[1]], 1) @ kernel + bias, 4, 1)[2]
+    np.testing.assert_allclose(state.c, STATE[0] * sigmoid(f + 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "biases"), [(None, False), (4, True)])
+def test_cell_that_was_found(size, biases):
+    net = stepped(lambda: tf.contrib.rnn.NASCell(4, num_proj=size, use_biases=biases))
+    v = drawn(net, X, *STATE)
+    at = {name.removeprefix("nas_cell/"): one for name, one in v.items()}
+    assert list(at) == [
+        "recurrent_kernel",
+        "kernel",
+        *["bias"] * biases,
+        *["projection_weights"] * bool(size),
+    ]
+    output, state = net.apply(v, X, *STATE)
+    m = np.split(STATE[1] @ at["recurrent_kernel"] + at.get("bias", 0), 8, 1)
+    i = np.split(X @ at["kernel"], 8, 1)
+    relu = lambda x: np.maximum(x, 0)
+    one = np.tanh(sigmoid(i[0] + m[0]) * relu(i[1] + m[1]))
+    two = np.tanh(sigmoid(i[2] + m[2]) + relu(i[3] * m[3]))
+    three = np.tanh(np.tanh(i[4] + m[4]) * sigmoid(i[5] + m[5]))
+    four = sigmoid(np.tanh(i[6] + m[6]) + sigmoid(i[7] + m[7]))
+    c = np.tanh(one + STATE[0]) * two
+    h = np.tanh(c * np.tanh(three + four)) @ at.get("projection_weights", np.eye(4))
+    np.testing.assert_allclose(state.c, c, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(output, h, rtol=1e-4, atol=1e-5)
+
+
+STEPS = [np.random.default_rng(at).normal(size=(2, 3)).astype("float32") for at in range(3)]
+
+
+def test_decoder_over_steps():
+    def net(xs):
+        cell = tf.nn.rnn_cell.GRUCell(3)
+        return tf.contrib.legacy_seq2seq.rnn_decoder(xs, cell.zero_state(2, tf.float32), cell, scope="lm")
+
+    def looped(xs):
+        cell = tf.nn.rnn_cell.GRUCell(3)
+        zero = cell.zero_state(2, tf.float32)
+        return tf.contrib.legacy_seq2seq.rnn_decoder(xs, zero, cell, lambda y, step: y * float(step))
+
+    one = js.transform(tf.function(net))
+    v = drawn(one, STEPS)
+    assert [name.split("/")[:2] for name in v] == [["lm", "gru_cell"]] * 4
+    outputs, last = one.apply(v, STEPS)
+    unrolled, _ = js.transform(
+        tf.function(lambda xs: tf.nn.static_rnn(tf.nn.rnn_cell.GRUCell(3), xs, dtype=tf.float32, scope="lm"))
+    ).apply(v, STEPS)
+    np.testing.assert_allclose(outputs, unrolled, rtol=1e-5)
+    np.testing.assert_allclose(last, outputs[-1], rtol=1e-6)
+    fed = {name.replace("lm", "rnn_decoder"): value for name, value in v.items()}
+    outputs, _ = js.transform(tf.function(looped)).apply(fed, STEPS)
+    first = STEPS[0]
+    by_hand, _ = one.apply(v, [first, outputs[0], outputs[1] * 2])
+    np.testing.assert_allclose(outputs, by_hand, rtol=1e-5)
+
+
+def test_pairs_of_encoders_and_decoders():
+    old = tf.contrib.legacy_seq2seq
+
+    def names(net, *args):
+        return list(js.transform(tf.function(net)).spec(*args))
+
+    ids = [np.zeros(2, "int32")] * 2
+    cell = tf.nn.rnn_cell.BasicRNNCell
+    assert names(lambda a, b: old.basic_rnn_seq2seq(a, b, cell(3)), STEPS, STEPS) == [
+        f"basic_rnn_seq2seq/{part}/basic_rnn_cell/{name}"
+        for part in ("rnn", "rnn_decoder")
+        for name in ("kernel", "bias")
+    ]
+    assert names(lambda a, b: old.tied_rnn_seq2seq(a, b, cell(3)), STEPS, STEPS) == [
+        f"combined_tied_rnn_seq2seq/tied_rnn_seq2seq/basic_rnn_cell/{name}" for name in ("kernel", "bias")
+    ]
+
+    def looked_up(a, b):
+        return old.embedding_rnn_seq2seq(a, b, cell(3), 5, 6, 4, feed_previous=True)[0]
+
+    made = js.transform(tf.function(looked_up))
+    variables = made.init(jax.random.key(0), ids, ids)
+    assert [one.shape for one in made.apply(variables, ids, ids)] == [(2, 6), (2, 6)]
+    assert "embedding_rnn_seq2seq/embedding_rnn_decoder/embedding" in variables
+
+
+@pytest.mark.parametrize("mean", [True, False])
+def test_losses_of_steps(mean):
+    scores = [np.random.default_rng(at).normal(size=(2, 4)).astype("float32") for at in range(3)]
+    ids = [np.array([at, 3], "int32") for at in range(3)]
+    weights = [np.array([1, at], "float32") for at in range(3)]
+    losses = tf.contrib.legacy_seq2seq.sequence_loss_by_example(scores, ids, weights, mean)
+    each = [
+        w * -np.log(np.exp(s)[[0, 1], i] / np.exp(s).sum(1))
+        for s, i, w in zip(scores, ids, weights, strict=True)
+    ]
+    wanted = sum(each) / (sum(weights) if mean else 1)
+    np.testing.assert_allclose(jnp.asarray(losses), wanted, rtol=1e-5)
+    total = tf.contrib.legacy_seq2seq.sequence_loss(scores, ids, weights, mean, average_across_batch=False)
+    np.testing.assert_allclose(jnp.asarray(total), wanted.sum(), rtol=1e-5)
+    with pytest.raises(ValueError, match="same length"):
+        tf.contrib.legacy_seq2seq.sequence_loss(scores, ids, weights[1:])
+
+
+def test_moving_averages_in_the_trainable_collection():
+    def net(x):
+        slim = tf.contrib.slim
+        settings = {"variables_collections": [tf.GraphKeys.TRAINABLE_VARIABLES], "is_training": False}
+        with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm, normalizer_params=settings):
+            return slim.conv2d(x, 2, 1)
+
+    spec = js.transform(tf.function(net)).spec(np.ones([1, 2, 2, 3], "float32"))
+    assert not spec["Conv/BatchNorm/moving_mean"].trainable
+    assert spec["Conv/BatchNorm/beta"].trainable
+
+
+def test_functions_of_the_inside():
+    with tf.as_tensorflow():
+        from tensorflow.python.framework import function
+
+    @function.Defun(tf.float32, tf.float32, python_grad_func=lambda op, dy: (dy * op.inputs[1], None))
+    def odd(x, y):
+        """Add."""
+        return x + y
+
+    @function.Defun(grad_func=lambda x, dy: dy * x)
+    def other(x):
+        return x * 1.0
+
+    plain = function.Defun()(lambda x: x * 3.0)
+    assert odd.__doc__ == "Add."
+    grads = jax.grad(lambda x, y: jnp.asarray(odd(x, y)), (0, 1))(2.0, 5.0)
+    assert [float(one) for one in grads] == [5, 0]
+    assert float(jax.grad(lambda x: jnp.asarray(other(x)))(7.0)) == 7
+    assert float(jax.grad(lambda x: jnp.asarray(plain(x)))(7.0)) == 3
+
+
+def test_python_in_the_names_of_others(monkeypatch, tmp_path):
+    package = tmp_path / "others" / "python"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").write_text("HERE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with tf.as_tensorflow():
+        import others.python
+    assert isinstance(others.python, types.ModuleType)
+    assert others.python.HERE == 1
