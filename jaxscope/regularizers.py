@@ -62,7 +62,10 @@ class l1(Value):  # noqa: N801 - called like TF's functions
 
     def __call__(self, value: jax.Array) -> jax.Array | None:
         """Return the loss of `value`, a scalar of its dtype, or None where `scale` is 0."""
-        return self.scale * jnp.sum(jnp.abs(value)) if self.scale else None
+        if not self.scale:
+            return None
+        # The derivative at 0 is 0, as TF's: that of `jnp.abs` is 1, which moves weights that are zeros.
+        return self.scale * jnp.sum(jnp.where(value == 0, 0, jnp.abs(value)))
 
 
 class l2(Value):  # noqa: N801 - called like TF's functions

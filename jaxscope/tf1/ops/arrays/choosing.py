@@ -138,12 +138,12 @@ def boolean_mask(tensor: Any, mask: Any, name: str | None = "boolean_mask", axis
     sizes, shape = test._held.shape, value._held.shape
     if not sizes:
         raise TensorValueError("the mask of boolean_mask is a scalar")
-    first = first + len(shape) if first < 0 else first
-    if shape[first : first + len(sizes)] != sizes:
+    if shape[first : first + len(sizes)] != sizes:  # -1 is thus no axis here, as in TensorFlow
         raise TensorValueError(
             f"a mask of shape {sizes} at axis {first} of a tensor of shape {value.get_shape()}",
             code="shapes_disagree",
         )
+    first %= len(shape)
     known = chosen(test, "the mask of boolean_mask") != 0
     index = (slice(None),) * first + (known,)
     return compute("BooleanMask", lambda x: jnp.asarray(x)[index], value, fold=lambda x: x[index], name=name)

@@ -37,7 +37,7 @@ def check_indices(indices: Tensor, sizes: tuple[int, ...], argument: str = "indi
     numbers = np.asarray(held)
     wrong = (numbers < 0) | (numbers >= np.asarray(sizes))
     if wrong.any():
-        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])[: numbers.ndim]
         raise InvalidArgumentError(
             f"{argument}{list(where)} = {numbers[where]} is out of range for sizes {sizes}",
             code="index_out_of_range",

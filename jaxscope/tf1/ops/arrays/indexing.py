@@ -26,6 +26,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         mask = static_value(index, "the mask of x[mask], which decides about the shape,")
         return compute("BooleanMask", lambda array: array[mask], x)
     parts = list(cast("tuple[Any, ...]", index)) if isinstance(index, list | tuple) else [index]
+    for part in parts:  # kinds are looked at before numbers
+        if isinstance(part, list | tuple | str | float) or (isinstance(part, np.ndarray) and part.ndim):
+            _refuse(part)
     if sum(part is Ellipsis for part in parts) > 1:
         raise TensorValueError("an index has more than one `...`")
     used = sum(part is not None and part is not Ellipsis for part in parts)
@@ -88,7 +91,7 @@ def _number(part: Any) -> Any:
     """Return a whole number, or the scalar tensor of one whose value is traced."""
     if isinstance(part, Dimension):
         return int(part)
-    if isinstance(part, int | np.integer) and not isinstance(part, bool):
+    if isinstance(part, int | np.integer):
         return int(part)
     if isinstance(part, Tensor | jax.Array) or hasattr(type(part), "__tf_tensor__"):
         tensor = convert_to_tensor(part)

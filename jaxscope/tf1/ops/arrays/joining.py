@@ -35,11 +35,11 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     parts = convert_many(_listed(values))
     if not parts:
         raise TensorValueError("there is nothing to join")
+    if len(parts) == 1:
+        return parts[0]
     rank = len(parts[0]._held.shape)
     if not -rank <= where < rank:
         raise TensorValueError(f"axis {where} is out of range for tensors of rank {rank}")
-    if len(parts) == 1:
-        return parts[0]
     return compute(
         "ConcatV2",
         lambda *arrays: jnp.concatenate(arrays, where),
@@ -67,9 +67,12 @@ def stack(values: Any, axis: Any = 0, name: str = "stack") -> Tensor:
         if where == 0:
             return convert_to_tensor(values)
         raise TensorTypeError("stack needs a list of tensors, to put them along any axis but the first")
-    parts = convert_many(values)
-    if not parts:
+    if not values:
         raise TensorValueError("there is nothing to stack")
+    rank = len(convert_to_tensor(values[0])._held.shape) + 1
+    if not -rank <= where < rank:
+        raise TensorValueError(f"axis {where} is out of range for a result of rank {rank}")
+    parts = convert_many(values)
     return compute(
         "Pack",
         lambda *arrays: jnp.stack(arrays, where),

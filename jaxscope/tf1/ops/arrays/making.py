@@ -215,15 +215,15 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: Any
         axis: Where the new axis is, if the ends are tensors of rank 1 or more.
 
     Raises:
-        TensorValueError: If `num` is not above zero (`tensor_value`).
+        TensorValueError: If `num` is negative (`tensor_value`).
         TensorTypeError: If the numbers are not real ones (`tensor_type`).
     """
     first = convert_to_tensor(start)
     last, count = convert_to_tensor(stop, first.dtype), static_int(num, "num")
     if not first.dtype.is_floating:
         raise TensorTypeError(f"linspace takes real numbers, not {first.dtype.name}", fix="tf.to_float")
-    if count < 1:
-        raise TensorValueError(f"linspace makes at least one number, not {count}")
+    if count < 0:
+        raise TensorValueError(f"linspace makes no {count} numbers")
     where = static_int(axis, "axis")
     return compute(
         "LinSpace",
@@ -250,7 +250,13 @@ def eye(
         batch_shape: The shape in front of the matrices.
         dtype: The dtype.
         name: A name for the result.
+
+    Raises:
+        TensorValueError: If rows or columns are no scalar (`tensor_value`).
     """
+    for size in (num_rows, num_columns):
+        if size is not None and static_value(size, "num_rows and num_columns").ndim:
+            raise TensorValueError("num_rows and num_columns are one number each")
     rows = static_int(num_rows, "num_rows")
     columns = rows if num_columns is None else static_int(num_columns, "num_columns")
     batch = () if batch_shape is None else static_shape(batch_shape, "batch_shape")

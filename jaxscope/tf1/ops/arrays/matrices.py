@@ -9,7 +9,7 @@ import numpy as np
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_int, static_ints
+from jaxscope.tf1.base.operation import compute, static_int, static_ints, static_value
 from jaxscope.tf1.base.tensor import Tensor
 
 __all__ = [
@@ -47,6 +47,9 @@ def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | Non
         InvalidArgumentError: If there are not so many diagonals (`invalid_argument`).
     """
     tensor = matrix_of(input, "matrix_band_part")
+    for given in (num_lower, num_upper):
+        if static_value(given, "num_lower and num_upper").ndim:
+            raise InvalidArgumentError("num_lower and num_upper are one number each")
     below, above = static_int(num_lower, "num_lower"), static_int(num_upper, "num_upper")
     rows, columns = tensor._held.shape[-2:]
     if below > rows or above > columns:
@@ -220,4 +223,4 @@ def trace(x: Any, name: str | None = None) -> Tensor:
         TensorValueError: If the rank is less than 2 (`tensor_value`).
     """
     tensor = matrix_of(x, "trace")
-    return compute("Trace", lambda a: jnp.trace(a, axis1=-2, axis2=-1), tensor, name=name)
+    return compute("Trace", lambda a: jnp.trace(a, axis1=-2, axis2=-1, dtype=a.dtype), tensor, name=name)

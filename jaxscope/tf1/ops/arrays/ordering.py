@@ -1,5 +1,6 @@
 """Order and counts of values: `tf.sort`, `tf.searchsorted`, `tf.bincount`."""
 
+import math
 from typing import Any
 
 import jax
@@ -9,9 +10,9 @@ from jax.core import Tracer
 
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.dtypes import canonical
-from jaxscope.tf1.base.errors import InvalidArgumentError, TensorValueError
+from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_axes, static_int
+from jaxscope.tf1.base.operation import compute, static_axes, static_int, static_value
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.choosing import chosen
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
@@ -21,6 +22,10 @@ __all__ = ["argsort", "bincount", "confusion_matrix", "searchsorted", "sort"]
 
 def _order(values: Any, axis: Any, direction: str) -> tuple[Tensor, int, bool]:
     tensor = convert_to_tensor(values)
+    if tensor.dtype.is_complex or tensor.dtype.is_bool:
+        raise TensorTypeError(f"tensors of {tensor.dtype.name} have no order")
+    if static_value(axis, "axis").ndim:
+        raise TensorValueError(f"the axis is one number, not {axis!r}")
     axes = static_axes([static_int(axis, "axis")], tensor._held.ndim)
     if direction not in {"ASCENDING", "DESCENDING"}:
         raise TensorValueError(f"direction is ASCENDING or DESCENDING, not {direction!r}")
@@ -84,19 +89,20 @@ def searchsorted(
 
     Args:
         sorted_sequence: A tensor of rank 1 or more.
-        values: A tensor whose leading axes are the same.
+        values: A tensor whose leading axes have as many elements.
         side: `"left"`, before equal ones, or `"right"`, behind them.
         out_type: The dtype of the result.
         name: A name for the result.
 
     Raises:
-        TensorValueError: If the leading axes differ, or there is no such side (`tensor_value`).
+        TensorValueError: If the leading axes do not fit, or there is no such side (`tensor_value`).
     """
     sequence, wanted = same_dtype(sorted_sequence, values)
     target = canonical(out_type).dtype
     if side not in {"left", "right"}:
         raise TensorValueError(f'side is "left" or "right", not {side!r}')
-    if not sequence._held.ndim or sequence._held.shape[:-1] != wanted._held.shape[:-1]:
+    lead, its = sequence._held.shape[:-1], wanted._held.shape[:-1]
+    if not sequence._held.ndim or not wanted._held.ndim or math.prod(lead) != math.prod(its):
         raise TensorValueError(
             f"sequences of {sequence.get_shape()} and values of {wanted.get_shape()} do not fit"
         )
@@ -105,9 +111,10 @@ def searchsorted(
         def one(x: Any, y: Any) -> jax.Array:
             return jnp.searchsorted(x, y, side=side)
 
-        for _ in range(a.ndim - 1):
-            one = jax.vmap(one)
-        return one(jnp.asarray(a), jnp.asarray(v)).astype(target)
+        if a.ndim == v.ndim == 1:
+            return one(jnp.asarray(a), jnp.asarray(v)).astype(target)
+        rows = jax.vmap(one)(*(jnp.reshape(x, (-1, x.shape[-1])) for x in (a, v)))
+        return jnp.reshape(rows, v.shape).astype(target)
 
     return compute("SearchSorted", find, sequence, wanted, name=name)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -152,6 +153,9 @@ def dynamic_stitch(indices: Any, data: Any, name: str | None = None) -> Tensor:
     def stitch(*arrays: Any) -> Any:
         rows = jnp.concatenate([jnp.reshape(one, (-1, *rest)) for one in arrays])
         picked = rows[np.maximum(source, 0)]
+        if len(set(flat.tolist())) < flat.size:  # TensorFlow's gradient goes to all that had a place
+            spread = jnp.zeros((size, *rest), rows.dtype).at[flat].add(rows)
+            picked = spread + jax.lax.stop_gradient(picked - spread)
         if (source >= 0).all():
             return picked
         return jnp.where((source >= 0).reshape(-1, *(1 for _ in rest)), picked, 0)

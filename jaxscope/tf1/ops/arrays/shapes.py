@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.converting import convert_many, convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
-from jaxscope.tf1.base.errors import InvalidArgumentError, TensorValueError
+from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, renamed, static_axes, static_int, static_ints, static_shape
 from jaxscope.tf1.base.shapes import TensorShape
@@ -34,9 +34,19 @@ def shape(input: Any, name: str | None = None, out_type: Any = "int32") -> Tenso
         input: A tensor.
         name: A name for the result.
         out_type: The dtype of the result.
+
+    Raises:
+        TensorTypeError: If that is not one of numbers (`tensor_type`).
     """
     sizes = convert_to_tensor(input)._held.shape
-    return wrap(np.asarray(sizes, canonical(out_type).dtype), "Shape", name)
+    return wrap(_sizes(sizes, out_type), "Shape", name)
+
+
+def _sizes(sizes: Any, out_type: Any) -> np.ndarray[Any, Any]:
+    target = canonical(out_type)
+    if target.is_bool and np.size(sizes):
+        raise TensorTypeError(f"sizes are numbers, not {target.name}")
+    return np.asarray(sizes, target.dtype)
 
 
 @export("shape_n")
@@ -44,11 +54,14 @@ def shape_n(input: Any, out_type: Any = "int32", name: str | None = None) -> lis
     """Return the shapes of tensors.
 
     Args:
-        input: A list of tensors.
+        input: A list of tensors of one dtype.
         out_type: The dtype of the results.
         name: A name for the results.
+
+    Raises:
+        TensorTypeError: If the dtypes differ (`dtypes_disagree`).
     """
-    return [shape(one, name, out_type) for one in input]
+    return [shape(one, name, out_type) for one in convert_many(input)]
 
 
 @export("size")
@@ -59,8 +72,11 @@ def size(input: Any, name: str | None = None, out_type: Any = "int32") -> Tensor
         input: A tensor.
         name: A name for the result.
         out_type: The dtype of the result.
+
+    Raises:
+        TensorTypeError: If that is not one of numbers (`tensor_type`).
     """
-    return wrap(np.asarray(convert_to_tensor(input)._held.size, canonical(out_type).dtype), "Size", name)
+    return wrap(_sizes(convert_to_tensor(input)._held.size, out_type), "Size", name)
 
 
 @export("rank")

@@ -99,6 +99,8 @@ def strided_slice(
         elif new_axis_mask & bit:
             index.append(None)
         elif shrink_axis_mask & bit:
+            if step < 0:
+                raise TensorValueError("a place that is one number has a step of 1")
             index.append(start)
         else:
             index.append(slice(None if begin_mask & bit else start, None if end_mask & bit else stop, step))

@@ -12,6 +12,7 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import value_if_known
 from jaxscope.tf1.base.tensor import Tensor, is_tensor, wrap
+from jaxscope.tf1.ops.math.elementwise import distance
 from jaxscope.tf1.ops.variables import collections
 from jaxscope.tf1.ops.variables.adapting import on_arrays
 
@@ -58,7 +59,7 @@ def _made(kind: str, scale: Any) -> Callable[..., Any]:
         made: Callable[..., Any] = getattr(js.regularizers, kind)(scale)
         return made
     if kind == "l1":  # a scale that is traced
-        return lambda w: scale * jnp.sum(jnp.abs(w))
+        return lambda w: scale * jnp.sum(distance(w))
     return lambda w: scale * jnp.sum(jnp.square(w)) / 2
 
 

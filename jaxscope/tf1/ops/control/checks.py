@@ -388,9 +388,16 @@ def Assert(condition: Any, data: Any, summarize: Any = None, name: str | None = 
 
     Raises:
         InvalidArgumentError: If it is known not to hold (`assertion`).
+        TensorTypeError: If it is no truth value (`tensor_type`).
+        TensorValueError: If it is not one alone (`tensor_value`).
     """
-    known = value_if_known(condition)
-    if known is not None and not known.all():
+    truth = convert_to_tensor(condition)
+    if not truth.dtype.is_bool:
+        raise TensorTypeError(f"a condition is a truth value, not of {truth.dtype.name}", fix="x > 0")
+    if truth._held.ndim:
+        raise TensorValueError(f"a condition is one truth value, not of shape {truth.get_shape()}")
+    known = value_if_known(truth)
+    if known is not None and not known:
         said = [one if isinstance(one, str) else repr(value_if_known(one)) for one in data]
         raise InvalidArgumentError(f"assertion failed: {' '.join(said)}", code="assertion")
     return _done(name, "Assert")

@@ -49,7 +49,7 @@ def while_loop(
         shape_invariants: Their shapes, with None for what changes: then the steps are written out, and their
             number must be known while tracing.
         parallel_iterations: Without meaning here.
-        back_prop: Without meaning here.
+        back_prop: Whether gradients go through the result.
         swap_memory: Without meaning here.
         name: A name for the results.
         maximum_iterations: The greatest number of steps, known while tracing.
@@ -72,6 +72,8 @@ def while_loop(
     loop = _Loop(cond, body, loop_vars, shape_invariants)
     most = None if maximum_iterations is None else static_int(maximum_iterations, "maximum_iterations")
     flat = loop.run(most)
+    if not back_prop:
+        flat = [jax.tree.map(jax.lax.stop_gradient, one) for one in flat]
     packed = pack_sequence_as(loop.form, flat)
     return packed[0] if len(flat) == 1 and not return_same_structure and is_nested(packed) else packed
 

@@ -68,7 +68,7 @@ def map_fn(
         elems: Tensors with the same first size.
         dtype: The dtypes of what the function returns, in its structure; those of `elems`, if left out.
         parallel_iterations: Without meaning here.
-        back_prop: Without meaning here.
+        back_prop: Whether gradients go through the result.
         swap_memory: Without meaning here.
         infer_shape: Without meaning here.
         name: A name for the results.
@@ -100,11 +100,23 @@ def map_fn(
         made = jax.lax.map(lambda now: steps(*now), [jnp.arange(size, dtype=jnp.int32), *arrays])
     else:
         made = jax.lax.map(lambda now: steps(np.int32(0), *now), arrays)
-    return pack_sequence_as(form, [wrap(one, "MapFn", name) for one in made])
+    return pack_sequence_as(form, [wrap(one, "MapFn", name) for one in _ends(made, back_prop)])
+
+
+def _ends(arrays: Any, back_prop: bool) -> Any:
+    """Return arrays; where `back_prop` is false, no gradient goes through them."""
+    return arrays if back_prop else [jax.lax.stop_gradient(one) for one in arrays]
 
 
 def _folded(
-    fn: Callable[..., Any], elems: Any, initializer: Any, *, reverse: bool, keeps: bool, name: Any
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any,
+    *,
+    reverse: bool,
+    keeps: bool,
+    back_prop: bool,
+    name: Any,
 ) -> Any:
     """Run `fn(state, part)` over parts, and return the last state, or all of them."""
     flat, size = _elements(elems, fn)
@@ -148,14 +160,14 @@ def _folded(
         advance, [jnp.asarray(one._held) for one in start], [*numbers, *arrays], reverse=reverse
     )
     if not keeps:
-        return pack_sequence_as(form, [wrap(one, "Fold", name) for one in last])
+        return pack_sequence_as(form, [wrap(one, "Fold", name) for one in _ends(last, back_prop)])
     if initializer is None:
         ends = [jnp.expand_dims(jnp.asarray(one._held), 0) for one in start]
         kept = [
             jnp.concatenate([rest, end] if reverse else [end, rest])
             for end, rest in zip(ends, kept, strict=True)
         ]
-    return pack_sequence_as(form, [wrap(one, "Scan", name) for one in kept])
+    return pack_sequence_as(form, [wrap(one, "Scan", name) for one in _ends(kept, back_prop)])
 
 
 @export("scan")
@@ -179,7 +191,7 @@ def scan(
         elems: Tensors with the same first size.
         initializer: The state to begin with; the first part, which is then the first state, if left out.
         parallel_iterations: Without meaning here.
-        back_prop: Without meaning here.
+        back_prop: Whether gradients go through the result.
         swap_memory: Without meaning here.
         infer_shape: Without meaning here.
         reverse: Whether to begin with the last part.
@@ -191,7 +203,7 @@ def scan(
             shape (`tensor_value`, `structures_disagree`, `shapes_disagree`).
         InvalidArgumentError: If it changes its dtype (`dtypes_disagree`).
     """
-    return _folded(fn, elems, initializer, reverse=reverse, keeps=True, name=name)
+    return _folded(fn, elems, initializer, reverse=reverse, keeps=True, back_prop=back_prop, name=name)
 
 
 @export("foldl")
@@ -211,7 +223,7 @@ def foldl(
         elems: Tensors with the same first size.
         initializer: The state to begin with; the first part, if left out.
         parallel_iterations: Without meaning here.
-        back_prop: Without meaning here.
+        back_prop: Whether gradients go through the result.
         swap_memory: Without meaning here.
         name: A name for the results.
 
@@ -220,7 +232,7 @@ def foldl(
         TensorValueError: If the structures or sizes do not fit (`tensor_value`, `structures_disagree`).
         InvalidArgumentError: If the state changes its dtype (`dtypes_disagree`).
     """
-    return _folded(fn, elems, initializer, reverse=False, keeps=False, name=name)
+    return _folded(fn, elems, initializer, reverse=False, keeps=False, back_prop=back_prop, name=name)
 
 
 @export("foldr")
@@ -240,7 +252,7 @@ def foldr(
         elems: Tensors with the same first size.
         initializer: The state to begin with; the last part, if left out.
         parallel_iterations: Without meaning here.
-        back_prop: Without meaning here.
+        back_prop: Whether gradients go through the result.
         swap_memory: Without meaning here.
         name: A name for the results.
 
@@ -249,4 +261,4 @@ def foldr(
         TensorValueError: If the structures or sizes do not fit (`tensor_value`, `structures_disagree`).
         InvalidArgumentError: If the state changes its dtype (`dtypes_disagree`).
     """
-    return _folded(fn, elems, initializer, reverse=True, keeps=False, name=name)
+    return _folded(fn, elems, initializer, reverse=True, keeps=False, back_prop=back_prop, name=name)

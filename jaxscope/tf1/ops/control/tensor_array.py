@@ -291,6 +291,8 @@ class TensorArray:
             TensorValueError: If the lengths do not go up (`tensor_value`).
         """
         tensor, sizes = self._value(value), static_ints(lengths, "lengths")
+        if not tensor._held.ndim:
+            raise TensorValueError("a scalar has no pieces")
         if sum(sizes) != tensor._held.shape[0] or (len(sizes) != self._size and not self._dynamic):
             raise TensorValueError(f"pieces of {sizes} of a tensor of shape {tensor.get_shape()}")
         ends = np.cumsum([0, *sizes])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -11,7 +12,7 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.image.arguments import converted, image_of
+from jaxscope.tf1.ops.image.arguments import converted
 from jaxscope.tf1.ops.nn.arguments import expect_rank, floats
 
 __all__ = [
@@ -96,7 +97,10 @@ def to_hsv(x: Any) -> Any:
     value = jnp.maximum(jnp.maximum(red, green), blue)
     spread = value - jnp.minimum(jnp.minimum(red, green), blue)
     one, zero = jnp.ones_like(value), jnp.zeros_like(value)
-    saturation = jnp.where(value > 0, spread / jnp.where(value > 0, value, one), zero)
+    # TensorFlow's gradient of the saturation leaves out what is not above zero.
+    least = jnp.minimum(jnp.minimum(red, green), blue)
+    least = jnp.where(least > 0, least, jax.lax.stop_gradient(least))
+    saturation = jnp.where(value > 0, (value - least) / jnp.where(value > 0, value, one), zero)
     sixth = 1 / (6 * jnp.where(spread > 0, spread, one))
     hue = jnp.where(
         red == value,
@@ -151,7 +155,7 @@ def hsv_to_rgb(images: Any, name: str | None = None) -> Tensor:
 
 
 def _by_matrix(kind: str, images: Any, matrix: Any) -> Tensor:
-    tensor = floats(kind, image_of(kind, images, channels=3))
+    tensor = _colored(kind, floats(kind, images))
 
     def run(x: Any) -> Any:
         return jnp.tensordot(x, np.asarray(matrix, x.dtype), (-1, 0), precision="highest")

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
@@ -124,8 +125,8 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
     """
     if not 0 < central_fraction <= 1:
         raise TensorValueError(f"central_fraction must be above 0 and at most 1, not {central_fraction!r}")
-    tensor, height, width, _ = images_of("central_crop", image)
     if central_fraction == 1:
-        return tensor
+        return convert_to_tensor(image)
+    tensor, height, width, _ = images_of("central_crop", image)
     top, left = (int((size - size * central_fraction) / 2) for size in (height, width))
     return crop_to_bounding_box(tensor, top, left, height - 2 * top, width - 2 * left)

@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxscope.tf1.base.errors import TensorValueError
+from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.image.arguments import images_of
+from jaxscope.tf1.ops.math.elementwise import distance
 from jaxscope.tf1.ops.nn.arguments import expect_rank, floats, real_numbers
 
 __all__ = ["image_gradients", "sobel_edges", "total_variation"]
@@ -34,8 +35,10 @@ def total_variation(images: Any, name: str | None = None) -> Tensor:
     def run(x: Any) -> Any:
         down = jnp.diff(x, axis=axis)
         across = jnp.diff(x, axis=axis + 1)
-        return jnp.sum(jnp.abs(down), axes, dtype=x.dtype) + jnp.sum(jnp.abs(across), axes, dtype=x.dtype)
+        return jnp.sum(distance(down), axes, dtype=x.dtype) + jnp.sum(distance(across), axes, dtype=x.dtype)
 
+    if tensor.dtype.name.startswith("uint"):
+        raise TensorTypeError(f"total_variation does not take tensors of {tensor.dtype.name}")
     return compute("total_variation", run, real_numbers("total_variation", tensor), name=name)
 
 

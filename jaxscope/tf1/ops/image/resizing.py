@@ -65,8 +65,8 @@ def _resized(
 
 def _two(size: Any) -> tuple[int, int]:
     known = static_value(size, "size")
-    if known.shape != (2,):
-        raise TensorValueError(f"size must be two numbers, height and width, and has shape {known.shape}")
+    if known.shape != (2,) or known.dtype.kind not in "iu":
+        raise TensorValueError(f"size must be two numbers, height and width, not {size!r}")
     height, width = static_ints(size, "size")
     return height, width
 

@@ -11,6 +11,7 @@ from jaxscope.tf1.base.operation import compute, static_axes
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.losses.collecting import keep
 from jaxscope.tf1.ops.losses.weighing import Reduction, as_float32, check_weights, pair, safe_quotient, weigh
+from jaxscope.tf1.ops.math.elementwise import distance
 from jaxscope.tf1.ops.nn.arguments import either, expect_rank
 
 __all__ = [
@@ -49,7 +50,7 @@ def absolute_difference(
         TensorValueError: If shapes do not fit, or there is no such reduction (`shapes_disagree`, ...).
     """
     y, x = pair("absolute_difference", labels, predictions)
-    losses = compute("absolute_difference", lambda x, y: jnp.abs(x - y), x, y)
+    losses = compute("absolute_difference", lambda x, y: distance(x - y), x, y)
     return weigh("absolute_difference", losses, weights, scope, loss_collection, reduction)
 
 
@@ -108,7 +109,7 @@ def huber_loss(
     end = as_float32(delta)
 
     def run(x: Any, y: Any, delta: Any) -> Any:
-        error = jnp.abs(x - y)
+        error = distance(x - y)
         square = jnp.minimum(error, delta)
         return 0.5 * jnp.square(square) + delta * (error - square)
 

@@ -54,12 +54,15 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
         TensorValueError: If an axis is out of range (`tensor_value`).
     """
     tensor = convert_to_tensor(t, name=name)
+    if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
+        raise TensorTypeError(f"clip_by_norm takes real numbers, not {tensor.dtype.name}")
     limit, along = convert_to_tensor(clip_norm, tensor.dtype), static_axes(axes, tensor._held.ndim, "axes")
 
     def clip(x: Any, most: Any) -> Any:
         squares = jnp.sum(jnp.square(x), axis=along, keepdims=True)
         safe = jnp.where(squares > 0, squares, 1)  # the derivative of sqrt(0) is no number
         norm = jnp.where(squares > 0, jnp.sqrt(safe), squares)
+        most = jnp.maximum(most, 0)
         return x * most / greater_of(norm, most)
 
     return compute("ClipByNorm", clip, tensor, limit, name=name)

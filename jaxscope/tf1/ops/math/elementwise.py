@@ -75,9 +75,8 @@ def _unimplemented_for_whole(function: Callable[..., Any]) -> Callable[..., Any]
 
     def apply(x: Any) -> Any:
         if x.dtype.kind in "iu":
-            raise UnimplementedError(
-                f"there is no such function of {x.dtype}", fix="tf.cast(x, tf.float32) before"
-            )
+            kind = TensorTypeError if x.dtype.kind == "u" else UnimplementedError
+            raise kind(f"there is no such function of {x.dtype}", fix="tf.cast(x, tf.float32) before")
         return function(x)
 
     return apply

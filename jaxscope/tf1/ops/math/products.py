@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxscope.tf1.base.converting import convert_many, same_dtype
+from jaxscope.tf1.base.converting import convert_many, convert_to_tensor, same_dtype
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_ints, static_value
@@ -79,7 +79,7 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         TensorValueError: If the axes do not fit (`tensor_value`).
         TensorTypeError: If the dtypes differ (`dtypes_disagree`).
     """
-    left, right = same_dtype(a, b)
+    left, right = convert_to_tensor(a), convert_to_tensor(b)
     if isinstance(axes, list | tuple):
         if len(axes) != 2:
             raise TensorValueError(f"axes are a number, or two lists, not {axes!r}")
@@ -91,7 +91,9 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         pair = int(known) if known.ndim == 0 else tuple(static_ints(one, "axes") for one in known)
         if known.ndim == 0 and not 0 <= pair <= min(left._held.ndim, right._held.ndim):
             raise TensorValueError(f"there are no {pair} axes to sum over")
-    return compute("Tensordot", lambda x, y: jnp.tensordot(x, y, axes=pair), left, right, name=name)
+    return compute(
+        "Tensordot", lambda x, y: jnp.tensordot(x, y, axes=pair), *same_dtype(left, right), name=name
+    )
 
 
 @export("einsum", "linalg.einsum")

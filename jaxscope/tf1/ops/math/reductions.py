@@ -55,9 +55,12 @@ def _reduce(
         "real": not dtype.is_floating,
         "fractions": not (dtype.is_floating or dtype.is_complex),
     }[takes]
+    axes, keep = None, bool(keepdims)
+    if takes in {"real", "fractions"}:  # what TensorFlow does in several steps, of which the first takes all
+        axes = static_axes(axis, len(tensor._held.shape))
     if wrong or dtype.name == "string":
         raise TensorTypeError(f"{kind} does not take tensors of {dtype.name}", fix="tf.cast before")
-    axes, keep = static_axes(axis, len(tensor._held.shape)), bool(keepdims)
+    axes = static_axes(axis, len(tensor._held.shape))
     return compute(
         kind,
         lambda x: function(x, axis=axes, keepdims=keep),

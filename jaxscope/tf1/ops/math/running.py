@@ -153,6 +153,8 @@ def _place(kind: str, input: Any, axis: Any, output_type: Any, name: str | None)
         raise TensorTypeError(f"{kind} does not take tensors of bool", fix="tf.cast(x, tf.int32)")
     if target.name not in {"int32", "int64"}:
         raise TensorTypeError(f"output_type is tf.int32 or tf.int64, not {target.name}")
+    if isinstance(axis, list | tuple):
+        raise TensorTypeError("the axis of argmax and argmin is one number, not a list")
     where = one_axis(0 if axis is None else axis, len(tensor._held.shape))
     if not tensor._held.shape[where]:
         raise TensorValueError(f"{kind} over an axis of size 0 has no result", code="empty_axis")

@@ -6,7 +6,18 @@ from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["either", "expect_rank", "floats", "real_numbers", "same_shape"]
+__all__ = ["MISSING", "either", "expect_given", "expect_rank", "floats", "real_numbers", "same_shape"]
+
+
+#: The default of an argument that must be given.
+MISSING: Any = object()
+
+
+def expect_given(kind: str, **arguments: Any) -> None:
+    """Raise `TensorTypeError` if an argument that must be given was not."""
+    missing = [name for name, value in arguments.items() if value is MISSING]
+    if missing:
+        raise TensorTypeError(f"{kind} needs {', '.join(missing)}")
 
 
 def either(new: str, value: Any, old: str, old_value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
@@ -27,8 +27,9 @@ def bias_add(value: Any, bias: Any, data_format: Any = None, name: str | None = 
         name: A name for the result.
 
     Raises:
-        TensorValueError: If ranks, sizes or the format are wrong (`rank`, `shapes_disagree`, `tensor_value`).
-        TensorTypeError: If the dtypes differ (`dtypes_disagree`).
+        TensorValueError: If the dtypes differ, or ranks, sizes or the format are wrong (`tensor_dtype`,
+            `rank`, `shapes_disagree`, `tensor_value`).
+        TensorTypeError: If it is not of numbers (`tensor_type`).
     """
     first = data_format is not None and str(data_format).startswith("NC")
     if (
@@ -37,7 +38,8 @@ def bias_add(value: Any, bias: Any, data_format: Any = None, name: str | None = 
         and not (str(data_format).startswith("N") and str(data_format).endswith("C"))
     ):
         raise TensorValueError(f"data_format must be of the form N...C or NC..., not {data_format!r}")
-    x, b = same_dtype(value, bias)
+    x = convert_to_tensor(value)
+    b = convert_to_tensor(bias, x.dtype)
     if x.dtype.is_bool or x.dtype.name == "string":
         raise TensorTypeError(f"BiasAdd does not take tensors of {x.dtype.name}")
     expect_rank("BiasAdd", x, 2, "value", at_least=True)

@@ -12,7 +12,19 @@ from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.nn.arguments import either, expect_rank
 from jaxscope.tf1.ops.nn.windows import Windows
 
-__all__ = ["atrous_conv2d", "conv1d", "conv2d", "conv3d", "convolution", "convolve", "one_way_of"]
+__all__ = ["atrous_conv2d", "conv1d", "conv2d", "conv3d", "convolution", "convolve", "one_way_of", "operands"]
+
+
+def operands(kind: str, x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
+    """Return an input and a kernel as tensors of one dtype, which TensorFlow looks at before all else.
+
+    Raises:
+        TensorTypeError: If the dtypes differ, or are not of real numbers (`dtypes_disagree`, `tensor_type`).
+    """
+    inputs, filters = same_dtype(x, kernel)
+    if not (inputs.dtype.is_floating or inputs.dtype == "int32"):
+        raise TensorTypeError(f"{kind} takes tensors of floats, not of {inputs.dtype.name}")
+    return inputs, filters
 
 
 def convolve(kind: str, x: Any, kernel: Any, windows: Windows, name: str | None = None) -> Tensor:
@@ -29,9 +41,7 @@ def convolve(kind: str, x: Any, kernel: Any, windows: Windows, name: str | None 
         TensorTypeError: If the dtypes differ, or are not of real numbers (`dtypes_disagree`, `tensor_type`).
         TensorValueError: If the shapes do not fit (`rank`, `shapes_disagree`, `window_too_large`).
     """
-    inputs, filters = same_dtype(x, kernel)
-    if not (inputs.dtype.is_floating or inputs.dtype == "int32"):
-        raise TensorTypeError(f"{kind} takes tensors of floats, not of {inputs.dtype.name}")
+    inputs, filters = operands(kind, x, kernel)
     rank = len(windows.strides)
     expect_rank(kind, inputs, rank + 2, "input")
     expect_rank(kind, filters, rank + 2, "filter")
@@ -91,8 +101,9 @@ def conv1d(
         TensorValueError: If shapes do not fit, or an argument has no meaning (`tensor_value`, ...).
         TensorTypeError: If dtypes differ, or the padding is no string (`dtypes_disagree`, `tensor_type`).
     """
+    x, kernel = operands("Conv1D", either("input", input, "value", value), filters)
     windows = Windows.of(1, stride, padding, data_format, dilations, explicit=False, also=("NHWC", "NCHW"))
-    return convolve("Conv1D", either("input", input, "value", value), filters, windows, name)
+    return convolve("Conv1D", x, kernel, windows, name)
 
 
 @export("nn.conv2d")
@@ -124,8 +135,9 @@ def conv2d(
         TensorValueError: If shapes do not fit, or an argument has no meaning (`tensor_value`, ...).
         TensorTypeError: If dtypes differ, or the padding is of another type (`dtypes_disagree`, ...).
     """
+    x, kernel = operands("Conv2D", input, either("filters", filters, "filter", filter))
     windows = Windows.of(2, strides, padding, data_format, dilations)
-    return convolve("Conv2D", input, either("filters", filters, "filter", filter), windows, name)
+    return convolve("Conv2D", x, kernel, windows, name)
 
 
 @export("nn.conv3d")
@@ -155,8 +167,9 @@ def conv3d(
         TensorValueError: If shapes do not fit, or an argument has no meaning (`tensor_value`, ...).
         TensorTypeError: If dtypes differ, or an argument is of another type (`dtypes_disagree`, ...).
     """
+    x, kernel = operands("Conv3D", input, either("filters", filters, "filter", filter))
     windows = Windows.of(3, strides, padding, data_format, dilations, whole=True, explicit=False)
-    return convolve("Conv3D", input, either("filters", filters, "filter", filter), windows, name)
+    return convolve("Conv3D", x, kernel, windows, name)
 
 
 @export("nn.convolution")

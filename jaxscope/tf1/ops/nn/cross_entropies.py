@@ -1,5 +1,6 @@
 """Cross entropies of logits and labels, by element or example."""
 
+import math
 from typing import Any
 
 import jax
@@ -98,8 +99,15 @@ def _softmax_cross_entropy(labels: Any, logits: Any, axis: Any, name: str | None
     x, y = floats(kind, logits), convert_to_tensor(labels)
     expect_rank(kind, x, 1, "logits", at_least=True)
     (where,) = static_axes(axis, len(x._held.shape)) or (-1,)
-    mine, its = x._held.shape, y._held.shape
-    if len(mine) != len(its) or any(m != n and 1 not in {m, n} for m, n in zip(mine, its, strict=True)):
+    rank, shape = len(x._held.shape), y._held.shape
+    last = where % rank == rank - 1
+    mine, its = x._held.shape, (1,) * (rank - len(shape)) + shape if last else shape
+    rows = (
+        math.prod(mine) // max(mine[where], 1),
+        math.prod(its) // max(its[where], 1) if len(its) == rank else 0,
+    )
+    fits = len(its) == rank and (mine[where] == its[where] or 1 in {mine[where], its[where]})
+    if not fits or (rows[0] != rows[1] and rows[1] != 1):
         raise TensorValueError(
             f"{kind}: logits of {x.get_shape()} and labels of {y.get_shape()} do not fit",
             code="shapes_disagree",
@@ -181,13 +189,12 @@ def sigmoid_cross_entropy_with_logits(
     kind = "sigmoid_cross_entropy_with_logits"
     _named_only(kind, _sentinel, labels, logits)
     x, y = _pair(kind, logits, labels)
-    return compute(
-        kind,
-        lambda x, y: jnp.maximum(x, 0) - x * y + jnp.log1p(jnp.exp(-jnp.abs(x))),
-        x,
-        y,
-        name=name,
-    )
+
+    def run(x: Any, y: Any) -> Any:
+        above = x >= 0  # by choices, not by `maximum`, whose derivative where logits are 0 is another one
+        return jnp.where(above, x, 0) - x * y + jnp.log1p(jnp.exp(jnp.where(above, -x, x)))
+
+    return compute(kind, run, x, y, name=name)
 
 
 def _pair(kind: str, logits: Any, labels: Any) -> tuple[Tensor, Tensor]:

@@ -73,9 +73,10 @@ def depthwise_conv2d(
             1 (`tensor_value`, ...).
         TensorTypeError: If dtypes differ, or an argument is of another type (`dtypes_disagree`, ...).
     """
+    x, kernel = same_dtype(floats("DepthwiseConv2dNative", input), filter)
     gaps = either("dilations", dilations, "rate", rate)
     windows = one_way_of(Windows.of(2, strides, padding, data_format, gaps, whole=True))
-    return _each("DepthwiseConv2dNative", input, filter, windows, name)
+    return _each("DepthwiseConv2dNative", x, kernel, windows, name)
 
 
 @export("nn.depthwise_conv2d_native")
@@ -103,8 +104,9 @@ def depthwise_conv2d_native(
         TensorValueError: If shapes do not fit, or an argument has no meaning (`tensor_value`, ...).
         TensorTypeError: If dtypes differ, or an argument is of another type (`dtypes_disagree`, ...).
     """
+    x, kernel = same_dtype(floats("DepthwiseConv2dNative", input), filter)
     windows = Windows.of(2, strides, padding, data_format, dilations, whole=True)
-    return _each("DepthwiseConv2dNative", input, filter, windows, name)
+    return _each("DepthwiseConv2dNative", x, kernel, windows, name)
 
 
 @export("nn.separable_conv2d")

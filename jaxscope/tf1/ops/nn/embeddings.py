@@ -42,7 +42,7 @@ def embedding_lookup(
     parts = list(params) if isinstance(params, list | tuple) else [params]
     if not parts:
         raise TensorValueError("embedding_lookup needs a table")
-    if partition_strategy not in {"mod", "div"}:
+    if len(parts) > 1 and partition_strategy not in {"mod", "div"}:
         raise TensorValueError(f'partition_strategy must be "mod" or "div", not {partition_strategy!r}')
     tables, places = convert_many(parts), convert_to_tensor(ids)
     if not places.dtype.is_integer:
@@ -82,4 +82,5 @@ def _shortened(x: Any, max_norm: Any, axes: tuple[int, ...]) -> Any:
     squares = jnp.sum(jnp.square(x), axes, keepdims=True)
     some = squares > 0
     length = jnp.where(some, jnp.sqrt(jnp.where(some, squares, jnp.ones_like(squares))), squares)
-    return x * max_norm / jnp.maximum(length, jnp.asarray(max_norm, x.dtype))
+    max_norm = jnp.maximum(jnp.asarray(max_norm, x.dtype), 0)
+    return x * max_norm / jnp.maximum(length, max_norm)

@@ -11,6 +11,8 @@ from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute_tree, static_axes
 from jaxscope.tf1.base.tensor import Tensor, wrap
+from jaxscope.tf1.ops.math.pairs import squared_difference
+from jaxscope.tf1.ops.math.reductions import reduce_mean
 from jaxscope.tf1.ops.nn.arguments import either, floats
 
 __all__ = ["moments", "normalize_moments", "sufficient_statistics", "weighted_moments"]
@@ -28,7 +30,7 @@ def moments(
     """Return the mean and the variance over axes.
 
     Args:
-        x: A tensor of floats; float16 is computed in float32.
+        x: A tensor of numbers; float16 is computed in float32.
         axes: The axes.
         shift: Without meaning, as in TensorFlow.
         name: A name for the result.
@@ -39,9 +41,13 @@ def moments(
         TensorTypeError: If it is of another dtype (`tensor_type`).
         TensorValueError: If an axis is out of range (`tensor_value`).
     """
-    tensor = floats("Moments", x)
+    tensor = convert_to_tensor(x)
     over = static_axes(axes, len(tensor._held.shape), "axes")
     keep = bool(either("keepdims", keepdims, "keep_dims", keep_dims))
+    if not tensor.dtype.is_floating:  # whole numbers have means that are cut, as tf.reduce_mean's
+        middle = reduce_mean(tensor, axes, keepdims=True)
+        squares = squared_difference(tensor, middle)
+        return reduce_mean(tensor, axes, keepdims=keep, name=name), reduce_mean(squares, axes, keepdims=keep)
 
     def run(x: Any) -> tuple[jax.Array, jax.Array]:
         wide = x.astype(jnp.float32) if x.dtype == jnp.float16 else x

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree, static_axes, static_int
@@ -46,7 +46,7 @@ def batch_normalization(
     """
     tensor, middle, spread = floats("BatchNorm", x), convert_to_tensor(mean), convert_to_tensor(variance)
     epsilon = convert_to_tensor(variance_epsilon, spread.dtype)
-    more = [convert_to_tensor(one, spread.dtype) for one in (scale, offset) if one is not None]
+    more = [same_dtype(spread, one)[1] for one in (scale, offset) if one is not None]
 
     def run(x: Any, mean: Any, variance: Any, epsilon: Any, *more: Any) -> Any:
         left = iter(more)

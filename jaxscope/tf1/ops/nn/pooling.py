@@ -14,7 +14,7 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.nn.arguments import either, expect_rank, floats, real_numbers
+from jaxscope.tf1.ops.nn.arguments import MISSING, either, expect_given, expect_rank, floats, real_numbers
 from jaxscope.tf1.ops.nn.windows import Windows, channels_last, pads_of, sized
 
 __all__ = ["avg_pool", "avg_pool1d", "avg_pool3d", "max_pool", "max_pool1d", "max_pool3d", "pool"]
@@ -83,10 +83,10 @@ def _mean(x: Any, window: Sequence[int], windows: Windows) -> Any:
 
 @export("nn.max_pool", "nn.max_pool_v2")
 def max_pool(
-    value: Any = None,
-    ksize: Any = None,
-    strides: Any = None,
-    padding: Any = None,
+    value: Any = MISSING,
+    ksize: Any = MISSING,
+    strides: Any = MISSING,
+    padding: Any = MISSING,
     data_format: Any = "NHWC",
     name: str | None = None,
     input: Any = None,
@@ -106,9 +106,9 @@ def max_pool(
         TensorValueError: If shapes do not fit, or an argument has no meaning (`tensor_value`, ...).
         TensorTypeError: If it is of another dtype (`tensor_type`).
     """
-    return _pool(
-        "MaxPool", either("input", input, "value", value), 2, ksize, strides, padding, data_format, name
-    )
+    expect_given("max_pool", value=value, ksize=ksize, strides=strides, padding=padding)
+    x = either("input", input, "value", value)
+    return _pool("MaxPool", x, 2, ksize, strides, padding, data_format, name)
 
 
 @export("nn.max_pool2d")
@@ -176,10 +176,10 @@ def max_pool3d(
 
 @export("nn.avg_pool", "nn.avg_pool2d", "nn.avg_pool_v2")
 def avg_pool(
-    value: Any = None,
-    ksize: Any = None,
-    strides: Any = None,
-    padding: Any = None,
+    value: Any = MISSING,
+    ksize: Any = MISSING,
+    strides: Any = MISSING,
+    padding: Any = MISSING,
     data_format: Any = "NHWC",
     name: str | None = None,
     input: Any = None,
@@ -199,9 +199,9 @@ def avg_pool(
         TensorValueError: If shapes do not fit, or an argument has no meaning (`tensor_value`, ...).
         TensorTypeError: If it is of another dtype (`tensor_type`).
     """
-    return _pool(
-        "AvgPool", either("input", input, "value", value), 2, ksize, strides, padding, data_format, name
-    )
+    expect_given("avg_pool", value=value, ksize=ksize, strides=strides, padding=padding)
+    x = either("input", input, "value", value)
+    return _pool("AvgPool", x, 2, ksize, strides, padding, data_format, name)
 
 
 @export("nn.avg_pool1d")

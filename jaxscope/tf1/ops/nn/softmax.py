@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import InvalidArgumentError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int
@@ -51,10 +52,13 @@ def log_softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any
 
 
 def _along(kind: str, function: Callable[..., Any], logits: Any, axis: Any, name: str | None) -> Tensor:
-    tensor = floats(kind, logits)
-    expect_rank(kind, tensor, 1, "logits", at_least=True)
+    tensor = convert_to_tensor(logits)
     where = -1 if axis is None else static_int(axis, "axis")
     rank = len(tensor._held.shape)
+    if where == -1:
+        floats(kind, tensor)
+        expect_rank(kind, tensor, 1, "logits", at_least=True)
     if not -rank <= where < rank:
         raise InvalidArgumentError(f"{kind}: axis {where} is out of range for a tensor of rank {rank}")
+    floats(kind, tensor)
     return compute(kind, lambda x: function(x, axis=where), tensor, name=name)

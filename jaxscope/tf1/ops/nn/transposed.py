@@ -162,7 +162,7 @@ def conv2d_transpose(
         InvalidArgumentError: If output_shape is not one that leads back (`sizes_disagree`).
         TensorTypeError: If dtypes differ (`dtypes_disagree`).
     """
-    x, w = either("input", input, "value", value), either("filters", filters, "filter", filter)
+    x, w = same_dtype(either("input", input, "value", value), either("filters", filters, "filter", filter))
     windows = Windows.of(2, strides, padding, data_format, dilations)
     return spread("Conv2DTranspose", x, w, output_shape, windows, name)
 
@@ -199,7 +199,7 @@ def conv3d_transpose(
         InvalidArgumentError: If output_shape is not one that leads back (`sizes_disagree`).
         TensorTypeError: If dtypes differ (`dtypes_disagree`).
     """
-    x, w = either("input", input, "value", value), either("filters", filters, "filter", filter)
+    x, w = same_dtype(either("input", input, "value", value), either("filters", filters, "filter", filter))
     windows = Windows.of(3, strides, padding, data_format, dilations, explicit=False)
     return spread("Conv3DTranspose", x, w, output_shape, windows, name)
 

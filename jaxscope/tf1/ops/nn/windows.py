@@ -116,6 +116,8 @@ class Windows(NamedTuple):
             TensorValueError: If an argument has no meaning (`tensor_value`).
             TensorTypeError: If one is of a wrong type (`tensor_type`).
         """
+        if not isinstance(padding, str | bytes | list | tuple):  # types come before values
+            raise TensorTypeError(f'padding must be "SAME" or "VALID", not {padding!r}')
         last = channels_last(data_format, rank, also=also)
         steps = inner(sized(strides, rank, "strides", last=last, whole=whole), "strides", last=last)
         gaps = inner(sized(dilations, rank, "dilations", last=last), "dilations", last=last)
