@@ -210,8 +210,14 @@ def refused(case: dict[str, Any]) -> None:
         call.run(constants)
 
 
-def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:
-    """Return what comes back from a call, with arrays computed, and the gradients of its float tensors."""
+def played(case: dict[str, Any], *, compiled: bool = True) -> tuple[Any, list[Any]]:
+    """Return what comes back from a call, with arrays computed, and the gradients of its float tensors.
+
+    Args:
+        case: The case.
+        compiled: Whether in one program, which takes a third of the time; not where a shape, or how often a
+            loop runs, depends on floats.
+    """
     call = Call(case)
     floats = [jnp.asarray(array) for array in call.floats]
 
@@ -224,18 +230,20 @@ def played(case: dict[str, Any]) -> tuple[Any, list[Any]]:
         wide = jnp.float64 if any(tensor.dtype == "float64" for tensor in real) else jnp.float32
         total = sum((jnp.sin(jnp.asarray(one).astype(wide)).sum() for one in real), jnp.zeros((), wide))
         leaves, structure = jax.tree.flatten(out, is_leaf=_is_whole)
-        plain = {i: one for i, one in enumerate(leaves) if not _is_whole(one)}
-        kept = {i: tf.convert_to_tensor(one) for i, one in enumerate(leaves) if _is_whole(one)}
+        whole = {i: tf.convert_to_tensor(one) for i, one in enumerate(leaves) if _is_whole(one)}
+        kept = {i: one for i, one in whole.items() if one.dtype != "string"}
+        plain = {i: whole.get(i, one) for i, one in enumerate(leaves) if i not in kept}
         outside.update(plain=plain, structure=structure)
         return total, kept
 
     outside: dict[str, Any] = {}
-    grad = jax.grad(loss, has_aux=True, allow_int=True)
+    jit: Any = jax.jit if compiled else lambda function: function
+    grad = jit(jax.grad(loss, has_aux=True, allow_int=True))
     draws = "random" in case.get("tags", ()) or "dropout" in case["fn"] or "random" in case["fn"]
     if case["fn"].startswith("snippet") or draws:
         net = js.transform(_with_keys(grad))
-        variables = net.init(jax.random.key(0), floats)
-        (grads, kept), _ = net.apply_with_state(variables, floats)
+        variables = jit(net.init)(jax.random.key(0), floats)
+        (grads, kept), _ = jit(net.apply_with_state)(variables, floats)
     else:
         grads, kept = grad(floats)
     found = {**outside["plain"], **kept}
