@@ -20,6 +20,7 @@ def haiku(
     *,
     init: Mapping[str, Any] | None = None,
     initial: jax.Array | None = None,
+    state_initializer: Any = None,
     trainable: Trainable = True,
 ) -> Adapter:
     """Return what is written for Haiku as a layer.
@@ -37,6 +38,9 @@ def haiku(
             normalization makes its state where `is_training=True` alone.
         initial: A key: the initial values are those of `transformed.init(initial, ...)`, computed at once.
             None: each is drawn by the module's own initializer, with a key of (key, full name).
+        state_initializer: An initializer for state whose first value Haiku computes from inputs (`average` of
+            its moving averages), such as `js.initializers.zeros`. None computes it, too: then the function
+            cannot make its variables inside of `jax.jit` and the like.
         trainable: False to train none of it, or a function of a parameter's own name.
 
     Returns:
@@ -62,7 +66,7 @@ def haiku(
         transformed = hk.transform_with_state(function)
     else:
         raise TypeError(f"js.interop.haiku takes a function, not {type(function).__name__}")
-    return Adapter(_Haiku(transformed, dict(init or {}), initial, trainable), "Haiku", name)
+    return Adapter(_Haiku(transformed, dict(init or {}), initial, state_initializer, trainable), "Haiku", name)
 
 
 def own_name(module: str, name: str) -> str:
@@ -78,15 +82,17 @@ class _Plan(NamedTuple):
 
 
 class _Haiku:
-    def __init__(self, transformed: Any, init: dict[str, Any], initial: Any, trainable: Trainable) -> None:
+    def __init__(
+        self, transformed: Any, init: dict[str, Any], initial: Any, others: Any, trainable: Trainable
+    ) -> None:
         self._transformed, self._initial, self._trainable = transformed, initial, trainable
-        self._init = init
+        self._init, self._others = init, others
         self._plans: dict[Hashable, _Plan] = {}
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = Call(args, kwargs)
         leaves, tree, program = self._plan(call)
-        values = ask_all(leaves, program, self._initial, call.arrays)
+        values = ask_all(leaves, program, self._initial, call.arrays, self._others)
         params, state = jax.tree.unflatten(tree, values)
         given, refused = keys(1)
         try:

@@ -93,14 +93,24 @@ def ask(leaves: Sequence[Leaf], starts: Sequence[Any]) -> list[jax.Array]:
 
 
 def ask_all(
-    leaves: Sequence[Leaf], program: Program, initial: Any, arrays: Sequence[Any] = ()
+    leaves: Sequence[Leaf], program: Program, initial: Any, arrays: Sequence[Any] = (), others: Any = None
 ) -> list[jax.Array]:
-    """Return the variables that stand for a program's results; those that need inputs are asked for last."""
+    """Return the variables that stand for a program's results.
+
+    Args:
+        leaves: A leaf for each result.
+        program: What gives initial values.
+        initial: The key that all are drawn with; None: each with its own.
+        arrays: The arrays of the present call.
+        others: The initializer of those that depend on these arrays, and are asked for last; None: the program.
+    """
     alone = program.alone
     values = dict(zip(alone, ask([leaves[at] for at in alone], program.starts(initial)), strict=True))
-    others = [at for at in range(len(leaves)) if at not in values]
-    rest = program.rest([leaf.name for leaf in leaves], [*values.values()], initial, arrays)
-    values |= dict(zip(others, ask([leaves[at] for at in others], rest), strict=True))
+    last = [at for at in range(len(leaves)) if at not in values]
+    starts = [others] * len(last)
+    if others is None:
+        starts = program.rest([leaf.name for leaf in leaves], [*values.values()], initial, arrays)
+    values |= dict(zip(last, ask([leaves[at] for at in last], starts), strict=True))
     return [values[at] for at in range(len(leaves))]
 
 

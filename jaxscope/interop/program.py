@@ -41,7 +41,7 @@ class Program:
         ]
         self.safe = not any(isinstance(const, Tracer) for const in self._closed.consts)
         self._of_inputs = self._find_of_inputs()
-        self._starts: dict[int, Start] = {}
+        self._starts: dict[int, Any] = {}
         self._values: dict[Any, list[Any]] = {}
 
     @property
@@ -62,7 +62,7 @@ class Program:
         """
         if key is not None:
             return self._drawn(key)
-        return [self._starts.setdefault(at, Start(self, at)) for at in self.alone]
+        return [self._starts.setdefault(at, self._filled(at) or Start(self, at)) for at in self.alone]
 
     def rest(self, names: Sequence[str], values: Sequence[Any], key: Any, arrays: Sequence[Any]) -> list[Any]:
         """Return the other results: what the model computes from its inputs and from values that it has.
@@ -120,6 +120,18 @@ class Program:
         return [
             jnp.asarray(value, dtype) for value, dtype in zip(jaxpr_as_fun(part)(key), types, strict=True)
         ]
+
+    def _filled(self, at: int) -> Any:
+        """Return an initializer of one number, if a result is just that: of these there is one program for all."""
+        atom = self._closed.jaxpr.outvars[at]
+        if not isinstance(atom, Literal):
+            made = [equation for equation in self._closed.jaxpr.eqns if atom in equation.outvars]
+            if not made or made[0].primitive.name != "broadcast_in_dim":
+                return None
+            atom = made[0].invars[0]
+        if not isinstance(atom, Literal) or np.ndim(atom.val):
+            return None
+        return js.initializers.constant(np.asarray(atom.val).item())
 
     def _find_of_inputs(self) -> set[int]:
         """Return which results depend on inputs, or on other values of a trace."""
