@@ -1,9 +1,12 @@
 """`tf.shape` and what changes a shape alone."""
 
+import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxscope.tf1.base.converting import convert_many, convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
@@ -106,11 +109,21 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
     sizes = static_shape(shape)
     return compute(
         "Reshape",
-        lambda x: jnp.reshape(x, sizes),
+        lambda x: _reshaped(x, sizes),
         convert_to_tensor(tensor),
         fold=lambda x: np.reshape(x, sizes),
         name=name,
     )
+
+
+def _reshaped(x: Any, sizes: tuple[int, ...]) -> Any:
+    """Do what `jax.numpy.reshape` does, by JAX's operation itself where all is well: it is traced faster."""
+    if isinstance(x, jax.Array) and sizes.count(-1) <= 1:
+        rest = abs(math.prod(sizes))  # of all but the one that is -1
+        full = tuple(x.size // rest if size == -1 and rest else size for size in sizes)
+        if math.prod(full) == x.size and min(full, default=0) >= 0:
+            return lax.reshape(x, full)
+    return jnp.reshape(x, sizes)
 
 
 @export("expand_dims")

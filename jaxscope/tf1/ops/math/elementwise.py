@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import DType
@@ -97,12 +98,12 @@ def distance(x: Any) -> Any:
     return _distance(x) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.abs(x)
 
 
-square = elementwise("square math.square", "Square", jnp.square, "the square", fold=np.square, whole=True)
-elementwise("sqrt math.sqrt", "Sqrt", jnp.sqrt, "the square root")
-elementwise("rsqrt math.rsqrt", "Rsqrt", lambda x: jax.lax.rsqrt(jnp.asarray(x)), "1 / sqrt(x)")
-elementwise("exp math.exp", "Exp", jnp.exp, "e to the power of it")
+square = elementwise("square math.square", "Square", lax.square, "the square", fold=np.square, whole=True)
+elementwise("sqrt math.sqrt", "Sqrt", lax.sqrt, "the square root")
+elementwise("rsqrt math.rsqrt", "Rsqrt", lambda x: lax.rsqrt(jnp.asarray(x)), "1 / sqrt(x)")
+elementwise("exp math.exp", "Exp", lax.exp, "e to the power of it")
 elementwise("expm1 math.expm1", "Expm1", jnp.expm1, "exp(x) - 1")
-elementwise("log math.log", "Log", jnp.log, "the natural logarithm")
+elementwise("log math.log", "Log", lax.log, "the natural logarithm")
 elementwise("log1p math.log1p", "Log1p", jnp.log1p, "log(1 + x)")
 elementwise("sin math.sin", "Sin", jnp.sin, "the sine")
 elementwise("cos math.cos", "Cos", jnp.cos, "the cosine")
@@ -111,7 +112,7 @@ elementwise("cosh math.cosh", "Cosh", jnp.cosh, "the hyperbolic cosine")
 elementwise("asinh math.asinh", "Asinh", jnp.arcsinh, "the inverse hyperbolic sine")
 elementwise("acosh math.acosh", "Acosh", jnp.arccosh, "the inverse hyperbolic cosine")
 elementwise("atanh math.atanh", "Atanh", jnp.arctanh, "the inverse hyperbolic tangent")
-elementwise("tanh math.tanh nn.tanh", "Tanh", jnp.tanh, "the hyperbolic tangent")
+elementwise("tanh math.tanh nn.tanh", "Tanh", lax.tanh, "the hyperbolic tangent")
 elementwise("sigmoid math.sigmoid nn.sigmoid", "Sigmoid", jax.nn.sigmoid, "1 / (1 + exp(-x))")
 elementwise(
     "log_sigmoid math.log_sigmoid",
