@@ -214,3 +214,97 @@ def test_python_in_the_names_of_others(monkeypatch, tmp_path):
         import others.python
     assert isinstance(others.python, types.ModuleType)
     assert others.python.HERE == 1
+
+
+MEMORY = np.random.default_rng(5).normal(size=(2, 4, 6)).astype("float32")
+LENGTHS = np.array([4, 2], "int32")
+
+
+def decoder(mechanism, **settings):
+    def net(memory, lengths, xs):
+        with tf.variable_scope("decoder") as scope:
+            attend = getattr(tf.contrib.seq2seq, mechanism)(5, memory, lengths, **settings)
+            cell = tf.contrib.seq2seq.AttentionWrapper(
+                tf.nn.rnn_cell.GRUCell(5), attend, 3, alignment_history=True, name="attention"
+            )
+            begin = cell.zero_state(2, tf.float32).clone(cell_state=tf.ones([2, 5]))
+            helper = tf.contrib.seq2seq.TrainingHelper(xs, [3, 3])
+            outputs, last, _ = tf.contrib.seq2seq.dynamic_decode(
+                tf.contrib.seq2seq.BasicDecoder(cell, helper, begin), scope=scope
+            )
+        return outputs.rnn_output, last.alignment_history.stack(), last.time
+
+    return js.transform(tf.function(net))
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "settings", "own"),
+    [
+        ("LuongAttention", {}, []),
+        ("LuongAttention", {"scale": True}, ["attention_g"]),
+        ("BahdanauAttention", {}, ["query_layer/kernel", "attention_v"]),
+        (
+            "BahdanauAttention",
+            {"normalize": True},
+            ["query_layer/kernel", "attention_v", "attention_g", "attention_b"],
+        ),
+    ],
+)
+def test_attention(mechanism, settings, own):
+    net, xs = decoder(mechanism, **settings), np.stack(STEPS, 1)
+    v = drawn(net, MEMORY, LENGTHS, xs)
+    scope = {"LuongAttention": "luong_attention", "BahdanauAttention": "bahdanau_attention"}[mechanism]
+    assert [name for name in v if "gru_cell" not in name] == [
+        "decoder/memory_layer/kernel",
+        *(f"decoder/attention/{scope}/{name}" for name in own),
+        "decoder/attention/attention_layer/kernel",
+    ]
+    outputs, shares, time = net.apply(v, MEMORY, LENGTHS, xs)
+    assert (shares.shape, int(time)) == ((3, 2, 4), 3)
+    np.testing.assert_array_equal(shares[:, 1, 2:], 0)
+
+    of = {name.rpartition(f"{scope}/")[2]: value for name, value in v.items() if scope in name}
+    values = MEMORY * (np.arange(4) < LENGTHS[:, None])[..., None]
+    keys = values @ v["decoder/memory_layer/kernel"]
+    gru = {name.rpartition("gru_cell/")[2]: value for name, value in v.items() if "gru_cell" in name}
+    state, attention = np.ones([2, 5]), np.zeros([2, 3])
+    for at in range(3):
+        x = np.concatenate([xs[:, at], attention], 1)
+        both = sigmoid(np.concatenate([x, state], 1) @ gru["gates/kernel"] + gru["gates/bias"])
+        r, u = both[:, :5], both[:, 5:]
+        new = np.concatenate([x, r * state], 1) @ gru["candidate/kernel"] + gru["candidate/bias"]
+        state = u * state + (1 - u) * np.tanh(new)
+        if mechanism == "LuongAttention":
+            scores = np.einsum("bd,btd->bt", state, keys) * of.get("attention_g", 1)
+        else:
+            weights = of["attention_v"]
+            if own[2:]:
+                weights = of["attention_g"] * weights / np.sqrt(np.sum(weights**2))
+            query = (state @ of["query_layer/kernel"])[:, None]
+            scores = np.tanh(keys + query + of.get("attention_b", 0)) @ weights
+        scores = np.where(np.arange(4) < LENGTHS[:, None], scores, -np.inf)
+        share = np.exp(scores - scores.max(1, keepdims=True))
+        share /= share.sum(1, keepdims=True)
+        context = np.einsum("bt,btd->bd", share, values)
+        attention = np.concatenate([state, context], 1) @ v["decoder/attention/attention_layer/kernel"]
+        np.testing.assert_allclose(shares[at], share, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(outputs[:, at], attention, rtol=1e-3, atol=1e-4)
+
+
+def test_attention_of_two():
+    def net(memory, x):
+        luong = tf.contrib.seq2seq.LuongAttention(5, memory)
+        cell = tf.contrib.seq2seq.AttentionWrapper(
+            tf.nn.rnn_cell.GRUCell(5), [luong, luong], output_attention=False
+        )
+        output, state = cell(x, cell.zero_state(2, tf.float32))
+        assert cell.state_size.attention == 12
+        assert cell.output_size == 5
+        return output, state.attention, state.alignments
+
+    made = js.transform(tf.function(net))
+    v = drawn(made, MEMORY, X)
+    output, attention, shares = made.apply(v, MEMORY, X)
+    assert output.shape == (2, 5)
+    np.testing.assert_allclose(attention[:, :6], attention[:, 6:])
+    np.testing.assert_allclose(attention[:, :6], np.einsum("bt,btd->bd", shares[1], MEMORY), rtol=1e-4)

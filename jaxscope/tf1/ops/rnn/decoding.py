@@ -12,6 +12,8 @@ from jaxscope.tf1.base.errors import NotStaticError, TensorTypeError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor, wrap
+from jaxscope.tf1.ops.control.tensor_array import TensorArray
+from jaxscope.tf1.ops.rnn.attention import AlignmentHistory, AttentionWrapperState
 from jaxscope.tf1.ops.rnn.cells import is_cell
 from jaxscope.tf1.ops.rnn.loops import loop_key
 from jaxscope.tf1.ops.variables.adapting import arrays_of, tensors_of
@@ -273,6 +275,33 @@ class BasicDecoder(Decoder):
         return BasicDecoderOutput(outputs, ids), after, following, finished
 
 
+def _is_attending(state: Any) -> bool:
+    return isinstance(state, AttentionWrapperState)
+
+
+def _alignments(state: Any) -> list[Any]:
+    """Return the shares of attention in a state, where their history is asked for."""
+    found = jax.tree.leaves(state, is_leaf=_is_attending)
+    return [
+        one.alignments
+        for one in found
+        if _is_attending(one) and isinstance(one.alignment_history, AlignmentHistory)
+    ]
+
+
+def _remembered(state: Any, shares: list[Any]) -> Any:
+    """Return the last state, with the shares of attention at all times in it."""
+    left = iter(shares)
+
+    def put(one: Any) -> Any:
+        if not _is_attending(one) or not isinstance(one.alignment_history, AlignmentHistory):
+            return one
+        every = wrap(next(left))
+        return one.clone(alignment_history=TensorArray(every.dtype, every.shape[0].value).unstack(every))
+
+    return jax.tree.map(put, state, is_leaf=_is_attending)
+
+
 @export("contrib.seq2seq.dynamic_decode")
 def dynamic_decode(
     decoder: Any,
@@ -332,15 +361,17 @@ def dynamic_decode(
             lengths = jnp.where(finished, lengths, time + 1)
             if not decoder.tracks_own_finished:
                 ended = ended | finished
-            return (ended, following, after, lengths), outputs
+            return (ended, following, after, lengths), (outputs, _alignments(after))
 
         begin = (finished, inputs, state, lengths)
-        (_, _, last, lengths), outputs = jax.lax.scan(step, begin, (jnp.arange(times, dtype=jnp.int32), keys))
+        every = (jnp.arange(times, dtype=jnp.int32), keys)
+        (_, _, last, lengths), (outputs, shares) = jax.lax.scan(step, begin, every)
+        last = _remembered(tensors_of(last), shares)
         if not output_time_major:
             outputs = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), outputs)
         found = (
-            decoder.finalize(tensors_of(outputs), tensors_of(last), wrap(lengths))
+            decoder.finalize(tensors_of(outputs), last, wrap(lengths))
             if hasattr(decoder, "finalize")
-            else (tensors_of(outputs), tensors_of(last))
+            else (tensors_of(outputs), last)
         )
         return found[0], found[1], wrap(lengths)
