@@ -1,4 +1,8 @@
-"""Plays calls of TensorFlow 1's operations, as they were recorded, on `jaxscope.tf1`, and compares."""
+"""Plays calls of TensorFlow 1's operations, as they were recorded, on `jaxscope.tf1`, and compares.
+
+Calls in `cases/recorded.jsonl.gz` were thought of; those in `cases/mutated.jsonl.gz` are such with arguments
+changed at random, and chains of operations put together at random. TensorFlow said what they give.
+"""
 
 import builtins
 import gzip
