@@ -173,3 +173,17 @@ def test_errors(error, call):
     with pytest.raises(error) as raised:
         call(tf.ones([1, 2, 2, 1]), tf.ones([1, 1, 1, 1]))
     assert isinstance(raised.value, js.errors.JaxscopeError) or "argument" in str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", [tf.uint8, tf.int16, tf.int32])
+def test_whole_images_in_a_program(dtype):
+    """Images of whole numbers are changed within a compiled program as outside of one."""
+
+    def brighter(image, delta):
+        return jnp.asarray(tf.image.adjust_gamma(tf.image.adjust_brightness(image, delta), 0.5))
+
+    image = jnp.asarray(np.arange(12).reshape(2, 2, 3) * 20, dtype.dtype)
+    delta = jnp.float32(0.1)
+    found = jax.jit(brighter)(image, delta)
+    assert found.dtype == image.dtype
+    np.testing.assert_allclose(found, brighter(image, delta), rtol=1e-6)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import DType
@@ -88,9 +89,9 @@ def _cast(x: Any, source: DType, target: DType, *, saturate: bool) -> Any:
 
 def _below(number: int, dtype: DType) -> float:
     """Return the greatest float of a dtype that is not above a whole number."""
-    value = jnp.asarray(float(number), dtype.dtype)
+    value = np.asarray(float(number)).astype(dtype.dtype)  # by NumPy: a program's numbers are not known
     if float(value) > number:
-        value = jnp.nextafter(value, jnp.zeros_like(value))
+        value = np.nextafter(value, np.zeros_like(value))
     return float(value)
 
 

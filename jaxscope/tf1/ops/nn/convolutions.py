@@ -22,7 +22,7 @@ def operands(kind: str, x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
         TensorTypeError: If the dtypes differ, or are not of real numbers (`dtypes_disagree`, `tensor_type`).
     """
     inputs, filters = same_dtype(x, kernel)
-    if not (inputs.dtype.is_floating or inputs.dtype == "int32"):
+    if not (inputs.dtype.is_floating or (inputs.dtype == "int32" and kind != "Conv3D")):
         raise TensorTypeError(f"{kind} takes tensors of floats, not of {inputs.dtype.name}")
     return inputs, filters
 

@@ -198,7 +198,7 @@ def pads_of(padding: Any, rank: int, *, last: bool, explicit: bool) -> Pads:
     if not isinstance(padding, list | tuple):
         raise TensorTypeError(f'padding must be "SAME" or "VALID", not {padding!r}')
     if not explicit:
-        raise TensorValueError('padding must be "SAME" or "VALID" here, not a list')
+        raise TensorTypeError('padding must be "SAME" or "VALID" here, not a list')
     pairs = [static_ints(pair, "padding") for pair in cast("Sequence[Any]", padding)]
     if len(pairs) != rank + 2 or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
         raise TensorValueError(f"padding must have two numbers for each of {rank + 2} axes, not {padding!r}")
