@@ -308,3 +308,21 @@ def test_attention_of_two():
     assert output.shape == (2, 5)
     np.testing.assert_allclose(attention[:, :6], attention[:, 6:])
     np.testing.assert_allclose(attention[:, :6], np.einsum("bt,btd->bd", shares[1], MEMORY), rtol=1e-4)
+
+
+def test_classes_of_the_programs_own_are_tensors():
+    class Scaled:
+        dtype = tf.float32
+
+        def __init__(self, x):
+            self.x = x
+
+    def convert(value, dtype=None, name=None, as_ref=False):
+        return tf.multiply(value.x, 2.0)
+
+    tf.register_tensor_conversion_function(Scaled, convert)
+    total = tf.constant(1.0) + tf.convert_to_tensor(Scaled(tf.constant(3.0))) + tf.reduce_sum(Scaled(1.0))
+    assert float(jnp.asarray(total)) == 9
+    assert tf.contrib.framework.is_tensor(Scaled(1.0))
+    with pytest.raises(TypeError):
+        tf.register_tensor_conversion_function("Scaled", convert)
