@@ -1,5 +1,6 @@
 """A program's operations in a row: inner functions of `jax.jit` opened, what is not used left out."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -63,5 +64,6 @@ def _open(jaxpr: Any, given: list[Any], rows: list[Any], outs: list[Any]) -> Non
         params = ", ".join(
             f"{name}={value}" for name, value in sorted(eqn.params.items()) if name not in IGNORED
         )
+        params = re.sub(r"np\.int64\((-?\d+)\)", r"\1", params)  # a number is a number
         rows.append((eqn.primitive.name, params, ins, list(eqn.outvars)))
     outs.extend(known(one) for one in jaxpr.outvars)
