@@ -15,8 +15,8 @@ from benchmarks.setup import BASE, Setup
 from benchmarks.timing import interleaved
 
 NOTE = (
-    "First column: CPU time. Others: median ratio (ratio of minima). `jaxscope.tf1`: a model file written for "
-    "TensorFlow 1, as it is; `jaxscope`: its formulas in jax.numpy over `js.get_variable`. All three trace the "
+    "First column: CPU time. Others: median ratio (ratio of minima). `jaxscope.tf1`: a file written for "
+    "TensorFlow 1, as it is; `jaxscope`: its formulas in jax.numpy over `js.get_variable`. All trace the "
     "same operations."
 )
 
