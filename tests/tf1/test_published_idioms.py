@@ -326,3 +326,23 @@ def test_classes_of_the_programs_own_are_tensors():
     assert tf.contrib.framework.is_tensor(Scaled(1.0))
     with pytest.raises(TypeError):
         tf.register_tensor_conversion_function("Scaled", convert)
+
+
+def test_inner_modules_lead_to_their_own():
+    with tf.as_tensorflow():
+        from tensorflow.contrib.layers.python.layers import layers
+        from tensorflow.python.layers import convolutional, core
+        from tensorflow.python.ops import array_ops, nn_ops, rnn_cell_impl
+        from tensorflow.python.ops.losses import losses
+        from tensorflow.python.training import moving_averages
+        from tensorflow.python.util import nest
+    assert nest.flatten is tf.nest.flatten
+    assert core.flatten is tf.layers.flatten
+    assert core.dropout is tf.layers.dropout
+    assert convolutional.conv2d is tf.layers.conv2d
+    assert layers.dropout is tf.contrib.layers.dropout
+    assert nn_ops.dropout is tf.nn.dropout
+    assert array_ops.reshape is tf.reshape
+    assert rnn_cell_impl.GRUCell is tf.nn.rnn_cell.GRUCell
+    assert losses.log_loss is tf.losses.log_loss
+    assert moving_averages.ExponentialMovingAverage is tf.train.ExponentialMovingAverage

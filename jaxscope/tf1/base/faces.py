@@ -130,9 +130,27 @@ def look_up(space: str, name: str) -> Any:
     raise MissingNameError(f"there is no tf.{full}, in TensorFlow 1 neither", code="unknown_name", near=here)
 
 
+#: Part of an inner module's name -> the namespace where its functions are public.
+_INNER = {
+    "nest": "nest",
+    "layers": "layers",
+    "losses": "losses",
+    "image_ops": "image",
+    "nn": "nn",
+    "nn_impl": "nn",
+    "nn_ops": "nn",
+    "rnn": "nn",
+    "rnn_cell": "nn.rnn_cell",
+    "rnn_cell_impl": "nn.rnn_cell",
+    "training": "train",
+}
+
+
 def _anywhere(full: str, name: str) -> Any:
+    parts = full.split(".")
+    inner = [_INNER[part] for part in parts[parts.index("python") :] if part in _INNER]
     outer = [full.partition(".python")[0]] if ".python" in full else []  # contrib.layers.python.layers
-    for space in (*outer, "", "nn", "layers", "nn.rnn_cell", "train", *EXPORTED):
+    for space in (*outer, *inner, "", "nn", "layers", "nn.rnn_cell", "train", *EXPORTED):
         if name in EXPORTED.get(space, ()):
             return EXPORTED[space][name]
     raise MissingNameError(
