@@ -96,6 +96,10 @@ def test_truth_values_are_numbers():
     assert tf.constant(True, tf.float32).dtype == tf.float32
     close((tf.constant([1, 2]) + True)._held, [2, 3])
     close(tf.constant([[1.0, 2.0]])[0, True]._held, 2)
+    assert tf.expand_dims([1.0], True).shape == [1, 1]
+    assert tf.stack([[1.0], [2.0]], True).shape == [1, 2]
+    with pytest.raises(TypeError):
+        tf.reduce_sum([[1.0]], True)
     one_hot = tf.one_hot([0, 2], 3, on_value=True, off_value=False, dtype=tf.int32)
     close(one_hot._held, [[1, 0, 0], [0, 0, 1]])
     with pytest.raises(TypeError):
@@ -155,6 +159,9 @@ def test_trace_keeps_the_dtype():
         (TypeError, lambda x, w: tf.shape(x, out_type=tf.bool)),
         (TypeError, lambda x, w: tf.shape_n([x, tf.constant([1])])),
         (TypeError, lambda x, w: tf.argmax(x, [0])),
+        (TypeError, lambda x, w: tf.clip_by_norm(x, tf.constant(1, tf.int32))),
+        (TypeError, lambda x, w: tf.nn.avg_pool(x, 2, 1, [[0, 0], [1, 1], [1, 1], [0, 0]])),
+        (TypeError, lambda x, w: tf.nn.conv3d(*[tf.ones([1] * 5, tf.int32)] * 2, [1] * 5, "SAME")),
         (TypeError, lambda x, w: tf.sort(tf.complex(x, x))),
         (TypeError, lambda x, w: tf.Assert(1, ["not a truth value"])),
         (TypeError, lambda x, w: tf.reciprocal(tf.constant([1], tf.uint8))),

@@ -247,8 +247,8 @@ def static_ints(value: Any, argument: str) -> tuple[int, ...]:
 
 def static_int(value: Any, argument: str) -> int:
     """Return the whole number of an argument, by the rules of `static_value`."""
-    if type(value) is int:
-        return value
+    if isinstance(value, int):  # a bool is one in Python, and so for TensorFlow
+        return int(value)
     numbers = static_ints(value, argument)
     if len(numbers) != 1:
         raise TensorValueError(f"{argument} must be one number, not {len(numbers)}")

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree, static_axes
@@ -56,7 +56,8 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     tensor = convert_to_tensor(t, name=name)
     if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
         raise TensorTypeError(f"clip_by_norm takes real numbers, not {tensor.dtype.name}")
-    limit, along = convert_to_tensor(clip_norm, tensor.dtype), static_axes(axes, tensor._held.ndim, "axes")
+    limit = same_dtype(tensor, clip_norm)[1]
+    along = static_axes(axes, tensor._held.ndim, "axes")
 
     def clip(x: Any, most: Any) -> Any:
         squares = jnp.sum(jnp.square(x), axis=along, keepdims=True)
