@@ -1,5 +1,7 @@
 """Every docstring and every page is a test: Sybil runs the pages, pytest's doctest the docstrings."""
 
+import importlib
+import warnings
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 
 import jax
@@ -11,8 +13,23 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 import jaxscope as js
 
+
+def missing(library: str) -> bool:
+    """Tell whether a library is not installed, or does not import with this JAX: pages skip what needs it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            importlib.import_module(library)
+        except (ImportError, AttributeError):
+            return True
+    return False
+
+
 # The modules that examples may use without importing them, as a reader would understand them.
-NAMES = {"jax": jax, "jnp": jnp, "np": np, "js": js}
+NAMES = {"jax": jax, "jnp": jnp, "np": np, "js": js, "missing": missing}
+
+#: What docstrings' examples import, by module: not each JAX has all of it, or has it without warnings.
+NEEDED = {"haiku": "haiku", "nnx": "flax.nnx", "linen": "flax.linen", "equinox": "equinox"}
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), SkipParser()],
@@ -22,5 +39,8 @@ pytest_collect_file = Sybil(
 
 
 @pytest.fixture(autouse=True)
-def _names(doctest_namespace: dict[str, object]) -> None:
+def _names(request: pytest.FixtureRequest, doctest_namespace: dict[str, object]) -> None:
+    library = NEEDED.get(request.path.stem.rpartition("_")[2])
+    if library is not None and missing(library):
+        pytest.skip(f"{library} is not installed, or does not import with this JAX")
     doctest_namespace.update(NAMES)

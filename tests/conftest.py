@@ -49,6 +49,7 @@ QUICK = {
     "tests/layers/test_signatures.py": 20,
     "tests/optim": 12,
     "tests/inspect": 12,
+    "tests/interop": 20,
     "tests/command": 12,
     "tests/sharding": 20,
     "tests/layers/test_recorded.py::test_numbers": 100,

@@ -52,9 +52,9 @@ def haiku(
         TypeError: It is no function.
 
     Example:
-        >>> import haiku as hk  # doctest: +SKIP
-        >>> net = js.transform(js.interop.haiku(lambda x: hk.nets.MLP([4, 2])(x)))  # doctest: +SKIP
-        >>> list(net.spec(jnp.ones([1, 3])))  # doctest: +SKIP
+        >>> import haiku as hk
+        >>> net = js.transform(js.interop.haiku(lambda x: hk.nets.MLP([4, 2])(x)))
+        >>> list(net.spec(jnp.ones([1, 3])))
         ['mlp/linear_0/b', 'mlp/linear_0/w', 'mlp/linear_1/b', 'mlp/linear_1/w']
     """
     hk = library("haiku", "haiku")
@@ -66,7 +66,8 @@ def haiku(
         transformed = hk.transform_with_state(function)
     else:
         raise TypeError(f"js.interop.haiku takes a function, not {type(function).__name__}")
-    return Adapter(_Haiku(transformed, dict(init or {}), initial, state_initializer, trainable), "Haiku", name)
+    body = _Haiku(transformed, dict(init or {}), initial, state_initializer, trainable)
+    return Adapter(body, "Haiku", name)
 
 
 def own_name(module: str, name: str) -> str:

@@ -102,7 +102,8 @@ def ask_all(
         program: What gives initial values.
         initial: The key that all are drawn with; None: each with its own.
         arrays: The arrays of the present call.
-        others: The initializer of those that depend on these arrays, and are asked for last; None: the program.
+        others: The initializer of those that depend on these arrays, and are asked for last; None: what the
+            program gives.
     """
     alone = program.alone
     values = dict(zip(alone, ask([leaves[at] for at in alone], program.starts(initial)), strict=True))

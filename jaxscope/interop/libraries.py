@@ -13,7 +13,7 @@ def library(name: str, function: str) -> Any:
     """
     try:
         return importlib.import_module(name)
-    except ImportError as problem:
+    except (ImportError, AttributeError) as problem:  # what it needs of JAX may be gone
         extra = name.partition(".")[0]
         raise ImportError(
             f"js.interop.{function} needs {extra}: pip install 'jaxscope[{extra}]'"

@@ -5,7 +5,7 @@ it depends on. So a variable's initial value can be drawn by itself, with the ke
 the model computes besides is left out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Literal, Var, jaxpr_as_fun
 
 import jaxscope as js
+from jaxscope.interop.dependencies import INPUT, INPUTS, KEY, KEY_ALONE, NOTHING, Flags, dependencies
 
 
 class Program:
@@ -83,8 +84,9 @@ class Program:
         pairs = zip([jaxpr.outvars[at] for at in self.alone], values, strict=True)
         known = {var: value for var, value in pairs if key is None and not isinstance(var, Literal)}
         taken = [*jaxpr.invars, *known]
-        part, needed = self._part(self._closed, which, taken)
-        if key is None and jaxpr.invars[0] in needed:
+        part = self._part(self._closed, which, taken)
+        flags = self._dependencies(known)
+        if key is None and any(KEY in flags[at] for at in which):
             raise js.errors.InitializerError(
                 f"the module's initial value of {names[which[0]]!r} depends on its inputs and on a key",
                 code="init_of_inputs",
@@ -115,14 +117,14 @@ class Program:
         return self._values[known]
 
     def _run(self, closed: Any, which: list[int], key: Any) -> list[Any]:
-        part, _ = self._part(closed, which, closed.jaxpr.invars[:1])
-        types = [self.results[at].dtype for at in which]
-        return [
-            jnp.asarray(value, dtype) for value, dtype in zip(jaxpr_as_fun(part)(key), types, strict=True)
-        ]
+        # Inputs may take part where a loop computes several values, of which these do not depend on them.
+        part = self._part(closed, which, closed.jaxpr.invars)
+        inputs = [jnp.zeros(array.shape, array.dtype) for array in self._arrays]
+        results = zip(which, jaxpr_as_fun(part)(key, *inputs), strict=True)
+        return [jnp.asarray(value, self.results[at].dtype) for at, value in results]
 
     def _filled(self, at: int) -> Any:
-        """Return an initializer of one number, if a result is just that: of these there is one program for all."""
+        """Return an initializer of one number, if a result is just that: one program serves all such."""
         atom = self._closed.jaxpr.outvars[at]
         if not isinstance(atom, Literal):
             made = [equation for equation in self._closed.jaxpr.eqns if atom in equation.outvars]
@@ -135,14 +137,13 @@ class Program:
 
     def _find_of_inputs(self) -> set[int]:
         """Return which results depend on inputs, or on other values of a trace."""
+        return {at for at, flags in enumerate(self._dependencies()) if INPUTS in flags}
+
+    def _dependencies(self, known: Collection[Any] = ()) -> list[Flags]:
+        """Return what each result depends on, where some values are known."""
         jaxpr = self._closed.jaxpr
-        constants = zip(jaxpr.constvars, self._closed.consts, strict=True)
-        found = {*jaxpr.invars[1:], *(var for var, const in constants if isinstance(const, Tracer))}
-        for equation in jaxpr.eqns:
-            if any(not isinstance(atom, Literal) and atom in found for atom in equation.invars):
-                found.update(equation.outvars)
-        outs = enumerate(jaxpr.outvars)
-        return {at for at, atom in outs if not isinstance(atom, Literal) and atom in found}
+        constants = [INPUT if isinstance(const, Tracer) else NOTHING for const in self._closed.consts]
+        return dependencies(jaxpr, [KEY_ALONE, *[INPUT] * self._count], constants, known)
 
     def _part(self, closed: Any, which: Iterable[int], taken: Sequence[Any]) -> tuple[ClosedJaxpr, set[Any]]:
         """Return the program of some results alone, with what it takes as given, and what it needs."""
@@ -170,7 +171,7 @@ class Program:
             effects=frozenset[Any]().union(*(equation.effects for equation in equations)),
             debug_info=told,
         )
-        return ClosedJaxpr(made, [const for var, const in constants if var not in given]), needed
+        return ClosedJaxpr(made, [const for var, const in constants if var not in given])
 
 
 def _renewed(var: Any) -> Any:

@@ -27,10 +27,10 @@ def as_haiku(net: Callable[..., Any], name: str | None = None) -> Any:
         TypeError: The net is no function.
 
     Example:
-        >>> import haiku as hk  # doctest: +SKIP
+        >>> import haiku as hk
         >>> net = js.transform(lambda x: js.layers.dense(x, 2))
-        >>> there = hk.transform(lambda x: js.interop.as_haiku(net, "net")(x))  # doctest: +SKIP
-        >>> sorted(there.init(jax.random.key(0), jnp.ones([1, 3]))["net"])  # doctest: +SKIP
+        >>> there = hk.transform(lambda x: js.interop.as_haiku(net, "net")(x))
+        >>> sorted(there.init(jax.random.key(0), jnp.ones([1, 3]))["net"])
         ['dense/bias', 'dense/kernel']
     """
     made: Any = _module()(keyed(net), name)

@@ -93,7 +93,10 @@ def test_the_librarys_own_values(case, own, x, equal):
     made = transformed(layer).init(jax.random.key(0), x)
     expected = layer.variables(*own)
     averages = [name for name in made if name.endswith("average")]
-    equal(made.select(lambda name, _: name not in averages), expected.select(lambda name, _: name not in averages))
+    equal(
+        made.select(lambda name, _: name not in averages),
+        expected.select(lambda name, _: name not in averages),
+    )
     equal(made, expected, rtol=1e-6)
 
 
@@ -217,8 +220,7 @@ def test_files(case, own, x, tmp_path, equal):
     values = layer.variables(*own, scope="top")
     table = js.interop.names(layer, x, scope="top")
     assert sorted(table.values()) == sorted(values)
-    ours = {pattern: name for pattern, name in table.items()}
-    theirs = {_plain(pattern): values[name] for pattern, name in ours.items()}
+    theirs = {_plain(pattern): values[name] for pattern, name in table.items()}
     js.checkpoint.save(str(tmp_path / "model.npz"), theirs)
     loaded = js.checkpoint.load(str(tmp_path / "model.npz"), rename=table)
     equal(dict(sorted(loaded.items())), dict(sorted(values.items())))
