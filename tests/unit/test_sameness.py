@@ -435,6 +435,13 @@ def by_lambda(x): return (lambda: helper(x))()
 def by_decorator(x): return wrapped(x)
 def by_cache(x): return cached(x)
 def by_missing(x): return late(x)
+def made(below):
+    def by_closure(x): return below.deep(x)
+    return by_closure
+def made_inside(below):
+    def by_inner_closure(x): return (lambda: below.deep(x))()
+    return by_inner_closure
+by_closure, by_inner_closure = made(below), made_inside(below)
 import functools
 def decorate(f):
     @functools.wraps(f)
@@ -464,6 +471,12 @@ CHANGES: dict[str, list[Callable[[Any, Any], Any]]] = {
         lambda above, below: setattr(below, "D", 2.0),
         lambda above, below: setattr(below, "deep", abs),
     ],
+    "by_closure": [
+        lambda above, below: setattr(below, "D", 2.0),
+        lambda above, below: setattr(below, "deep", abs),
+        lambda above, below: setattr(above.by_closure.__closure__[0], "cell_contents", module(BELOW, "other")),
+    ],
+    "by_inner_closure": [lambda above, below: setattr(below, "D", 2.0)],
     "by_import": [lambda above, below: setattr(below, "D", 2.0)],
     "by_local_import": [lambda above, below: setattr(below, "D", 2.0)],
     "by_object": [
@@ -498,6 +511,16 @@ def test_what_code_reaches_by_name_is_part_of_its_key(name: str):
         assert key_of(function) == before, "what the code does not name does not count"
         change(above, below)
         assert key_of(function) != before
+
+
+@pytest.mark.parametrize("use", ["(below,)", "below.__dict__", "(lambda f=below: f)()", "(below.deep, below)"])
+def test_a_module_that_is_handed_on_is_unknown(use: str):
+    """Of one that a function takes from the function around it, as of a global one."""
+    space = {"below": module(BELOW, "helpers_below")}
+    for source in (f"f = lambda: {use}", f"def make(below):\n return lambda: {use}\nf = make(below)"):
+        exec(source, space)
+        with pytest.raises(UnknownError):
+            key_of(space["f"])
 
 
 def test_libraries_are_fixed():

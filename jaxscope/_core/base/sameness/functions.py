@@ -8,7 +8,7 @@ import types
 from typing import Any, cast
 
 from jaxscope._core.base.sameness.look import Look
-from jaxscope._core.base.sameness.reach import Import, Name, is_library, is_library_name, reads_of
+from jaxscope._core.base.sameness.reach import Import, Name, Reads, is_library, is_library_name, reads_of
 from jaxscope._core.base.sameness.same import Same, lasting
 
 __all__ = [
@@ -121,7 +121,7 @@ def see_function(look: Look, function: types.FunctionType) -> None:
     look.add(types.FunctionType, reads, function.__name__, function.__qualname__)
     look.see(function.__doc__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        see_cell(look, cell, name)
+        see_cell(look, cell, name, reads)
     if function.__defaults__:
         look.see_at(".__defaults__", function.__defaults__)
     if function.__kwdefaults__:
@@ -134,14 +134,21 @@ def see_function(look: Look, function: types.FunctionType) -> None:
     look.inside = outer
 
 
-def see_cell(look: Look, cell: types.CellType, name: str = "cell_contents") -> None:
-    """Look at a variable that functions share."""
+def see_cell(
+    look: Look, cell: types.CellType, name: str = "cell_contents", reads: Reads | None = None
+) -> None:
+    """Look at a variable that functions share; of a module, at what the code that is known takes of it."""
     try:
         content = cell.cell_contents
     except ValueError:  # not filled yet
         look.add(ABSENT)
-    else:
+        return
+    taken = [one.attributes for one in reads.shared if one.name == name] if reads is not None else []
+    if not taken or not isinstance(content, types.ModuleType):
         look.see_at(f" -> {name}", content)
+        return
+    for attributes in taken:
+        see_module(look, content, attributes)
 
 
 def _see_global(look: Look, function: types.FunctionType, taken: Name) -> None:

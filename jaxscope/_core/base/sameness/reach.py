@@ -42,9 +42,10 @@ class Reads:
         standard: Whether it belongs to Python, which knows nothing of traces.
         names: The globals that it takes; of a library's code they are not looked for.
         imports: What it imports when it runs; likewise.
+        shared: What it takes of variables of functions around it; likewise.
     """
 
-    __slots__ = ("code", "imports", "library", "names", "standard")
+    __slots__ = ("code", "imports", "library", "names", "shared", "standard")
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
@@ -52,10 +53,12 @@ class Reads:
         self.standard = self.library and _is_standard_file(code.co_filename)
         names: dict[Name, None] = {}
         imports: dict[Import, None] = {}
+        shared: dict[Name, None] = {}
         if not self.library:
-            _collect(code, names, imports)
+            _collect(code, names, imports, shared)
         self.names = tuple(names)
         self.imports = tuple(imports)
+        self.shared = tuple(name for name in shared if name.name in code.co_freevars)
 
 
 _known: dict[int, Reads] = {}
@@ -80,13 +83,17 @@ def reads_of(code: CodeType) -> Reads:
 _GLOBAL = frozenset(
     {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
 )
+_SHARED = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"})
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _BETWEEN = frozenset({"CACHE", "EXTENDED_ARG", "PUSH_NULL", "NOP"})
 
 
-def _collect(code: CodeType, names: dict[Name, None], imports: dict[Import, None]) -> None:
+def _collect(
+    code: CodeType, names: dict[Name, None], imports: dict[Import, None], shared: dict[Name, None]
+) -> None:
     """Add what a code object, and those inside it, take from outside."""
     last: Name | None = None
+    where = names
     level: Any = 0
     asked: Any = None
     for step in dis.get_instructions(code):
@@ -96,14 +103,15 @@ def _collect(code: CodeType, names: dict[Name, None], imports: dict[Import, None
             last = Name(last.name, (*last.attributes, step.argval))
             continue
         if last is not None:
-            names[last] = None
-        last = Name(step.argval) if step.opname in _GLOBAL else None
+            where[last] = None
+        where = shared if step.opname in _SHARED else names
+        last = Name(step.argval) if step.opname in _GLOBAL or where is shared else None
         if step.opname == "IMPORT_NAME":  # which takes the level and the names from the stack
             imports[Import(step.argval, level, asked)] = None
         level, asked = asked, step.argval
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            _collect(constant, names, imports)
+            _collect(constant, names, imports, shared)
 
 
 @functools.lru_cache(maxsize=4096)
