@@ -474,7 +474,9 @@ CHANGES: dict[str, list[Callable[[Any, Any], Any]]] = {
     "by_closure": [
         lambda above, below: setattr(below, "D", 2.0),
         lambda above, below: setattr(below, "deep", abs),
-        lambda above, below: setattr(above.by_closure.__closure__[0], "cell_contents", module(BELOW, "other")),
+        lambda above, below: setattr(
+            above.by_closure.__closure__[0], "cell_contents", module(BELOW, "other")
+        ),
     ],
     "by_inner_closure": [lambda above, below: setattr(below, "D", 2.0)],
     "by_import": [lambda above, below: setattr(below, "D", 2.0)],
@@ -513,7 +515,9 @@ def test_what_code_reaches_by_name_is_part_of_its_key(name: str):
         assert key_of(function) != before
 
 
-@pytest.mark.parametrize("use", ["(below,)", "below.__dict__", "(lambda f=below: f)()", "(below.deep, below)"])
+@pytest.mark.parametrize(
+    "use", ["(below,)", "below.__dict__", "(lambda f=below: f)()", "(below.deep, below)"]
+)
 def test_a_module_that_is_handed_on_is_unknown(use: str):
     """Of one that a function takes from the function around it, as of a global one."""
     space = {"below": module(BELOW, "helpers_below")}
