@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 import jaxscope as js
 from jaxscope.interop.program import Program
+from jaxscope.interop.sites import users_line
 
 #: True: all that the library trains; False: nothing; or a function of a parameter's own name.
 Trainable = bool | Callable[[str], bool]
@@ -62,6 +63,7 @@ def checked(leaves: Sequence[Leaf], trainable: Trainable) -> list[Leaf]:
             raise js.errors.InvalidNameError(
                 f"two arrays of the module would both be called {leaf.name!r}",
                 code="same_name",
+                at=users_line(),
                 first=names[leaf.name],
                 again=leaf.theirs,
                 fix="give the module's parts other names",
@@ -127,6 +129,7 @@ def restructured(what: str, missing: Iterable[str], extra: Iterable[str], fix: s
     return js.errors.StateError(
         f"the call has changed which arrays {what} has",
         code="other_state",
+        at=users_line(),
         missing=", ".join(sorted(missing)),
         extra=", ".join(sorted(extra)),
         fix=fix,

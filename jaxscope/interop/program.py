@@ -16,6 +16,7 @@ from jax.extend.core import ClosedJaxpr, Literal, Var, jaxpr_as_fun
 
 import jaxscope as js
 from jaxscope.interop.dependencies import INPUT, INPUTS, KEY, KEY_ALONE, NOTHING, Flags, dependencies
+from jaxscope.interop.sites import users_line
 
 
 class Program:
@@ -90,6 +91,7 @@ class Program:
             raise js.errors.InitializerError(
                 f"the module's initial value of {names[which[0]]!r} depends on its inputs and on a key",
                 code="init_of_inputs",
+                at=users_line(),
                 also=", ".join(names[at] for at in which[1:]),
                 fix="let the library draw all values by one key: initial=jax.random.key(0), say",
             )
@@ -145,8 +147,8 @@ class Program:
         constants = [INPUT if isinstance(const, Tracer) else NOTHING for const in self._closed.consts]
         return dependencies(jaxpr, [KEY_ALONE, *[INPUT] * self._count], constants, known)
 
-    def _part(self, closed: Any, which: Iterable[int], taken: Sequence[Any]) -> tuple[ClosedJaxpr, set[Any]]:
-        """Return the program of some results alone, with what it takes as given, and what it needs."""
+    def _part(self, closed: Any, which: Iterable[int], taken: Sequence[Any]) -> ClosedJaxpr:
+        """Return the program of some results alone, with what it takes as given."""
         jaxpr = closed.jaxpr
         outs = [jaxpr.outvars[at] for at in which]
         needed = {atom for atom in outs if not isinstance(atom, Literal)}
