@@ -12,6 +12,7 @@ from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys
 from jaxscope.interop.leaves import Leaf, Trainable, ask, ask_all, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
+from jaxscope.interop.memory import Memory
 from jaxscope.interop.program import Program
 
 
@@ -86,7 +87,7 @@ class _Equinox:
     ) -> None:
         self._eqx, self._method, self._initial, self._trainable = eqx, method, initial, trainable
         self._make = None if isinstance(module, eqx.Module) else module
-        self._program: Program | None = None
+        self._program: Memory[Program] | None = None
         self._starts: list[Any] = []
         self._split: Any = None
         self._leaves: list[Leaf] = []
@@ -122,11 +123,11 @@ class _Equinox:
     def _ask(self) -> list[jax.Array]:
         if self._program is None:
             return ask(self._leaves, self._starts)
-        return ask_all(self._leaves, self._program, self._initial)
+        return ask_all(self._leaves, self._program.value, self._initial)
 
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Leaf]:
         # What holds values of a trace serves one call.
-        if self._split is None or (self._program is not None and not self._program.safe):
+        if self._split is None or (self._program is not None and not self._program.value.safe):
             noted: list[Any] = []
 
             def make(key: Any, _: list[Any]) -> list[Any]:
@@ -135,7 +136,7 @@ class _Equinox:
                 noted[:] = self._taken_apart(module, state)
                 return [*noted[1].arrays, *noted[1].state]
 
-            self._program = Program(make, ())
+            self._program = Memory(Program(make, ()))
             leaves, split = noted
             self._leaves = leaves
             self._split = split._replace(arrays=[], state=[])  # which are values of a trace

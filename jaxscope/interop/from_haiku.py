@@ -11,6 +11,7 @@ from jaxscope.interop.calls import Call, remembered
 from jaxscope.interop.keys import keys
 from jaxscope.interop.leaves import Leaf, Trainable, ask_all, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
+from jaxscope.interop.memory import Memory
 from jaxscope.interop.program import Program
 
 
@@ -88,7 +89,7 @@ class _Haiku:
     ) -> None:
         self._transformed, self._initial, self._trainable = transformed, initial, trainable
         self._init, self._others = init, others
-        self._plans: dict[Hashable, _Plan] = {}
+        self._plans: Memory[dict[Hashable, _Plan]] = Memory({})
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = Call(args, kwargs)
@@ -128,7 +129,7 @@ class _Haiku:
         return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
 
     def _plan(self, call: Call) -> _Plan:
-        return remembered(self._plans, call.kind, lambda: self._planned(call))
+        return remembered(self._plans.value, call.kind, lambda: self._planned(call))
 
     def _planned(self, call: Call) -> tuple[_Plan, bool]:
         noted: list[Any] = []

@@ -10,6 +10,7 @@ from jaxscope.interop.calls import Call, remembered
 from jaxscope.interop.keys import keys
 from jaxscope.interop.leaves import Leaf, Trainable, ask_all, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
+from jaxscope.interop.memory import Memory
 from jaxscope.interop.program import Program
 
 
@@ -93,7 +94,7 @@ class _Linen:
         self._nn, self._module, self._rngs, self._mutable = nn, module, rngs, mutable
         self._method, self._initial, self._trainable = method, initial, trainable
         self._init = init
-        self._plans: dict[Hashable, _Plan] = {}
+        self._plans: Memory[dict[Hashable, _Plan]] = Memory({})
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = Call(args, kwargs)
@@ -135,7 +136,7 @@ class _Linen:
         return self._mutable if isinstance(self._mutable, bool) else collection in self._mutable
 
     def _plan(self, call: Call) -> _Plan:
-        return remembered(self._plans, call.kind, lambda: self._planned(call))
+        return remembered(self._plans.value, call.kind, lambda: self._planned(call))
 
     def _planned(self, call: Call) -> tuple[_Plan, bool]:
         noted: list[Any] = []

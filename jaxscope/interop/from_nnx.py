@@ -8,6 +8,7 @@ from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys, shaped
 from jaxscope.interop.leaves import Leaf, Trainable, ask, ask_all, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
+from jaxscope.interop.memory import Memory
 from jaxscope.interop.program import Program
 
 
@@ -70,7 +71,7 @@ class _Nnx:
     def __init__(self, nnx: Any, module: Any, method: Any, initial: Any, trainable: Trainable) -> None:
         self._nnx, self._method, self._initial, self._trainable = nnx, method, initial, trainable
         self._make = None if isinstance(module, nnx.Module) else module
-        self._program: Program | None = None
+        self._program: Memory[Program] | None = None
         self._starts: list[Any] = []
         self._split: Any = None
         self._leaves: list[Leaf] = []
@@ -118,19 +119,19 @@ class _Nnx:
     def _ask(self) -> list[jax.Array]:
         if self._program is None:
             return ask(self._leaves, self._starts)
-        return ask_all(self._leaves, self._program, self._initial)
+        return ask_all(self._leaves, self._program.value, self._initial)
 
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Leaf]:
         # What holds values of a trace serves one call.
-        if self._split is None or (self._program is not None and not self._program.safe):
+        if self._split is None or (self._program is not None and not self._program.value.safe):
             noted: list[_Split] = []
 
             def make(key: Any, _: list[Any]) -> list[Any]:
                 noted[:] = [self._taken_apart(self._make(self._nnx.Rngs(key)))]  # type: ignore[misc]
                 return [value_of(one) for _, one in noted[0].variables]
 
-            self._program = Program(make, ())
-            self._keep(noted[0], self._program.results)
+            self._program = Memory(Program(make, ()))
+            self._keep(noted[0], self._program.value.results)
         return self._leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from jax.extend.core import ClosedJaxpr, Literal, Var, jaxpr_as_fun
 
 import jaxscope as js
 from jaxscope.interop.dependencies import INPUT, INPUTS, KEY, KEY_ALONE, NOTHING, Flags, dependencies
+from jaxscope.interop.memory import Memory
 from jaxscope.interop.sites import users_line
 
 
@@ -180,14 +181,28 @@ def _renewed(var: Any) -> Any:
     return Var(var.aval)
 
 
-class Start:
+class Start(js.initializers.Initializer):
     """An initializer: one result of a program, with the key of the variable's own name."""
 
     def __init__(self, program: Program, at: int) -> None:
-        self._program, self._at = program, at
+        self._program, self._at = Memory(program), at
 
-    def __call__(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> Any:
-        return self._program.draw(self._at, key)
+    def draw(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        """Return the result."""
+        drawn: jax.Array = self._program.value.draw(self._at, key)
+        return drawn
+
+    def problem(self, shape: tuple[int, ...] | None, dtype: Any) -> tuple[str, str] | None:
+        """Return why it cannot be of a shape and dtype: it is of one alone."""
+        result = self._program.value.results[self._at]
+        if shape is not None and tuple(shape) != result.shape:
+            return "init_wrong_shape", f"gives shape {result.shape}, not {tuple(shape)}"
+        if dtype != result.dtype:
+            return "init_wrong_dtype", f"gives {result.dtype}, not {dtype}"
+        return None
+
+    def _compared(self) -> tuple[Any, ...]:
+        return id(self._program.value), self._at
 
     def __repr__(self) -> str:
         return "the module's own"
