@@ -350,7 +350,7 @@ def count_nonzero(
         "CountNonzero",
         lambda x: jnp.sum(x != 0, axis=axes, keepdims=keep, dtype=kept),
         tensor,
-        fold=lambda x: np.sum(x != 0, axis=axes, keepdims=keep, dtype=kept),
+        fold=lambda x: np.asarray(x != 0).sum(axes, dtype=kept, keepdims=keep),
         name=name,
     )
 
