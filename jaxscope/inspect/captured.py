@@ -149,11 +149,11 @@ class Captured(Shown, Mapping[str, Passed]):
             raise TypeError("there are no values yet: return what was captured, and ask outside of jax.jit")
         program = self._frame.program
         notes: dict[Program, Any] = {}
+        either: Any = np.bitwise_or
         for one, noted in zip(self._frame.programs, map(np.asarray, self._notes), strict=True):
             # Of a batch made by vmap, whose axis is the first, any example counts.
             shape = noted.shape[noted.ndim - one.depth - 1 :]
-            examples: Any = noted.reshape(-1, *shape)
-            notes[one] = np.bitwise_or.reduce(examples, axis=0)
+            notes[one] = either.reduce(noted.reshape(-1, *shape), axis=0)
         for place, at in zip(self._frame.given, program.inputs, strict=True):
             if notes[program][at] & bit:
                 return Origin(kind, "", "given", place, ())

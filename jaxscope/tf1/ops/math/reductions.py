@@ -346,11 +346,12 @@ def count_nonzero(
     tensor = convert_to_tensor(input)
     kept = canonical(dtype).dtype
     axes, keep = static_axes(axis, len(tensor._held.shape)), bool(keepdims)
+    total: Any = np.sum
     return compute(
         "CountNonzero",
         lambda x: jnp.sum(x != 0, axis=axes, keepdims=keep, dtype=kept),
         tensor,
-        fold=lambda x: np.asarray(x != 0).sum(axes, dtype=kept, keepdims=keep),
+        fold=lambda x: total(x != 0, axis=axes, keepdims=keep, dtype=kept),
         name=name,
     )
 
