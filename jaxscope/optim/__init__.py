@@ -1,5 +1,6 @@
 """What optax lacks for names: masks by pattern, losses and constraints of specs, norms, TF1's slots."""
 
+from jaxscope.optim.adam import tf1_adam
 from jaxscope.optim.by_scope import norms
 from jaxscope.optim.constraining import constrain, project
 from jaxscope.optim.constraints import clip, max_norm, non_neg, unit_norm
@@ -18,6 +19,7 @@ __all__ = [
     "norms",
     "project",
     "regularization_loss",
+    "tf1_adam",
     "tf1_slots",
     "unit_norm",
 ]

@@ -133,7 +133,7 @@ def test_a_kind_is_the_shape_and_all_that_is_no_array():
 
 
 def test_names_of_tf1():
-    """They are a library's, in namespaces too, and some of them run the user's functions in loops."""
+    """They are a library's, in namespaces too, and say that they run the user's functions in loops."""
     tf = js.tf1
     nn = tf.nn
 

@@ -88,8 +88,6 @@ _CALM = frozenset({"jax", "jaxlib", "jaxscope", "numpy", *sys.stdlib_module_name
 #: By these code gets at anything.
 _ANY = frozenset({"gc", "importlib", "inspect", "pkgutil", "runpy", "sys"})
 _BLOCKS = frozenset({"jit", "scan_layers", "ensemble", "lift", "remat", "jaxscope"})
-#: Of its names many run the user's functions in loops.
-_LOOPS = "jaxscope.tf1"
 #: The modules of JAX whose functions run none of the user's, apart from those of `_tracing`.
 _MODULES = (
     "jax jax.core jax.debug jax.dtypes jax.errors jax.extend.core jax.lax jax.nn jax.nn.initializers "
@@ -123,6 +121,13 @@ def _calm() -> frozenset[int]:
     return frozenset(map(id, things)) - tracing
 
 
+def _says_so(module: str) -> bool:
+    """Tell whether a module of ours, or a package that it is in, says that it runs the user's functions."""
+    while module and not getattr(sys.modules.get(module), "RUNS_FUNCTIONS", False):
+        module = module.rpartition(".")[0]
+    return bool(module)
+
+
 @functools.lru_cache(maxsize=4096)
 def _may_trace(called: tuple[str, ...]) -> bool:
     """Tell whether what is called of a library may run one of the user's functions in a trace."""
@@ -130,7 +135,7 @@ def _may_trace(called: tuple[str, ...]) -> bool:
     if root not in _CALM or root in _ANY:
         return True
     if root == "jaxscope":
-        return called[-1] in _BLOCKS or called[-1].endswith("rnn") or called[0].startswith(_LOOPS)
+        return called[-1] in _BLOCKS or called[-1].endswith("rnn") or _says_so(called[0])
     if root not in ("jax", "jaxlib"):
         return False
     thing: Any = sys.modules.get(called[0])
