@@ -14,8 +14,8 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-# Files for the type checkers, not to be run.
-collect_ignore = ["typing"]
+# Files for the type checkers, and for TensorFlow: not to be run by themselves.
+collect_ignore = ["typing", "tf1/programs"]
 
 #: By what a test's id begins with, where the first that fits counts: of each test's cases one in so many is
 #: quick, the first among them; none where it is 0, or nothing fits. A new test is quick where its folder is.

@@ -275,12 +275,14 @@ def test_interrupted(tmp_path: Path):
     """Ctrl-C in the middle of writing: the file that was there stays, and no part of another is left."""
     np.savez(tmp_path / "a.npz", **{str(at): np.zeros((1, 2**23), "float32") for at in range(12)})
     (tmp_path / "b.npz").write_bytes(b"as it was")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # children inherit that it is ignored
     process = subprocess.Popen(
         command("convert", "a.npz", "b.npz", "--force"),
         cwd=tmp_path,
         env=environment(),
         stderr=subprocess.PIPE,
     )
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".b.npz.*")) and time.monotonic() < deadline:
         time.sleep(0.01)

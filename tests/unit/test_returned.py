@@ -50,8 +50,8 @@ def test_everywhere():
 
 def test_others_stay_what_they_are():
     """What holds none of these is handed on as it is: the same object, dicts in their order."""
-    result = {"b": 1, "a": object()}
-    assert js.transform(lambda: result).apply({}) is result
+    for result in ({"b": 1, "a": object()}, (number for number in range(3))):
+        assert js.transform(lambda result=result: result).apply({}) is result
 
 
 def test_bad_arguments():

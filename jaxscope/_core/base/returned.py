@@ -1,7 +1,7 @@
 """Returned: what a function returns that only stands for an array becomes that array where its pass ends."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -41,13 +41,17 @@ def register_returned(kind: type[T], convert: Callable[[T], Any]) -> None:
 
 def returned(result: Any) -> Any:
     """Return what a function returned, with arrays in the places of what stands for them."""
-    if not _KINDS or not any(map(_stands, jax.tree.leaves(result, is_leaf=_stands))):
+    if not _KINDS or not any(map(_stands, jax.tree.leaves(result, is_leaf=_is_whole))):
         return result
-    return jax.tree.map(_converted, result, is_leaf=_stands)
+    return jax.tree.map(_converted, result, is_leaf=_is_whole)
 
 
 def _stands(value: Any) -> bool:
     return isinstance(value, tuple(_KINDS))
+
+
+def _is_whole(value: Any) -> bool:
+    return _stands(value) or isinstance(value, Iterator)  # of which JAX warns that it does not look inside
 
 
 def _converted(value: Any) -> Any:
