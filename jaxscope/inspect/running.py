@@ -75,7 +75,10 @@ def _looped(step: Step, operands: Sequence[Any], wanted: Any, kept: Kept) -> lis
     """Return the results of a loop, whose steps give what is to be kept of them beside their own results."""
     params, body = step.equation.params, step.body
     assert body is not None
-    constants, carried = params["num_consts"], params["num_carry"]
+    # Which are carried is told in other words from release to release; what is scanned has an axis more.
+    inner = params["jaxpr"].jaxpr
+    carried = _whole(step.equation.outvars, inner.outvars)
+    constants = _whole(step.equation.invars, inner.invars) - carried
     found: list[tuple[Any, Any]] = []
 
     def one(carry: Any, each: Any) -> Any:
@@ -128,3 +131,10 @@ def _stacked(notes: list[Any]) -> Any:
     if any(isinstance(one, jax.Array) for one in notes):
         return jnp.stack([jnp.asarray(one, jnp.uint8) for one in notes])
     return np.array(notes, np.uint8)
+
+
+def _whole(outside: Any, inside: Any) -> int:
+    """Return how many variables have as many axes outside of a loop as in its body."""
+    return sum(
+        len(one.aval.shape) == len(other.aval.shape) for one, other in zip(outside, inside, strict=True)
+    )

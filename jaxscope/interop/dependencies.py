@@ -54,7 +54,7 @@ def dependencies(
 def _of_equation(equation: Any, taken: list[Flags]) -> list[Flags]:
     name, params = equation.primitive.name, equation.params
     if name == "scan":
-        return _of_scan(params, taken)
+        return _of_scan(equation, taken)
     inner = params.get(_CALLS.get(name, ""))
     if inner is not None:
         inner = getattr(inner, "jaxpr", inner)
@@ -63,9 +63,13 @@ def _of_equation(equation: Any, taken: list[Flags]) -> list[Flags]:
     return [NOTHING.union(*taken)] * len(equation.outvars)
 
 
-def _of_scan(params: dict[str, Any], taken: list[Flags]) -> list[Flags]:
+def _of_scan(equation: Any, taken: list[Flags]) -> list[Flags]:
     """Return what a scan's results depend on: a carry, on what it depends on after any number of steps."""
-    first, count = params["num_consts"], params["num_carry"]
+    params = equation.params
+    body = params["jaxpr"].jaxpr
+    # Which are carried is told in other words from release to release; what is scanned has an axis more.
+    count = _whole(equation.outvars, body.outvars)
+    first = _whole(equation.invars, body.invars) - count
     carry = taken[first : first + count]
     while True:
         results = dependencies(params["jaxpr"].jaxpr, [*taken[:first], *carry, *taken[first + count :]])
@@ -73,3 +77,10 @@ def _of_scan(params: dict[str, Any], taken: list[Flags]) -> list[Flags]:
         if grown == carry:
             return [*carry, *results[count:]]
         carry = grown
+
+
+def _whole(outside: Any, inside: Any) -> int:
+    """Return how many variables have as many axes outside of a loop as in its body."""
+    return sum(
+        len(one.aval.shape) == len(other.aval.shape) for one, other in zip(outside, inside, strict=True)
+    )

@@ -91,7 +91,7 @@ def test_blocks(nn):
     assert list(made) == list(values)
     for name, value in made.items():
         np.testing.assert_array_equal(value, values[name])
-    np.testing.assert_allclose(scan.apply(made.stack("layer_{}"), x), loop.apply(values, x), rtol=1e-6)
+    np.testing.assert_allclose(scan.apply(made.stack("layer_{}"), x), loop.apply(values, x), rtol=1e-5)
     many = js.transform(js.ensemble(lambda x: js.interop.linen(dense)(x), 2))
     members = many.init(key, x)
     assert (members["member_0/kernel"] != members["member_1/kernel"]).any()
