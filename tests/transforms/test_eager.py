@@ -327,6 +327,28 @@ def test_what_spec_has_taught_serves_apply(capsys: pytest.CaptureFixture[str]):
     assert runs(capsys, lambda: jax.jit(net.apply)(half, X)) > 1
 
 
+def test_weak_values_are_freed_where_a_call_needs_a_value():
+    """An inner trace that JAX keeps must not hold what it would have to cast: `jnp.full(shape, 2.0)`, say."""
+    inner = jax.jit(lambda x: x @ js.get_variable("w", [8, 8]))
+
+    @js.transform
+    def net(x: Any) -> Any:
+        y = inner(x)
+        return y * 2 if float(y.sum()) > 1e9 else y
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that it runs operation by operation
+        held = []
+        for number in range(4):
+            given = {"w": jnp.full((8, 8), float(number))}
+            assert given["w"].weak_type
+            held.append(weakref.ref(given["w"]))
+            net.apply(given, jnp.ones(8))
+            del given
+    gc.collect()
+    assert [one for one in held if one() is not None] == []
+
+
 def counting(total: jax.Ref, x: Any, calls: Any, inner: Any) -> Any:
     total[...] += x
     io_callback(calls, None, x, ordered=True)

@@ -264,4 +264,9 @@ def _itself(value: Any) -> Any:
 
 def strong(value: Any) -> Any:
     """Return an array without a weak type: a variable has a dtype."""
-    return value.astype(value.dtype) if getattr(value, "weak_type", False) else value
+    if not getattr(value, "weak_type", False):
+        return value
+    if isinstance(value, core.Tracer):
+        return value.astype(value.dtype)
+    with jax.ensure_compile_time_eval():  # an inner trace would keep the value that it casts
+        return value.astype(value.dtype)
