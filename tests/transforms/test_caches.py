@@ -326,3 +326,37 @@ def test_a_kept_scope_keeps_nothing_of_the_scopes_around_it():
     assert seen() is None
     with jax.checking_leaks():
         jax.jit(net.apply)({"a/b/w": jnp.float32(1)}, X)
+
+
+# --- weak types ------------------------------------------------------------------------------------
+
+
+WAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "eager": lambda f, w: f(w),
+    "jit": lambda f, w: jax.jit(f)(w),
+    "grad": lambda f, w: jax.grad(lambda w: f(w).sum())(w),
+    "vmap": lambda f, w: jax.vmap(f)(w[None])[0],
+}
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize(
+    "inner", [jax.jit, lambda f: lambda x: jax.lax.scan(lambda c, _: (f(c), None), x, length=2)[0]]
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_weak_values_first_asked_for_inside(way: str, inner: Any, stacked: bool):
+    """Given values with a weak type are cast where they were given, for all who ask."""
+
+    def ask(scope: str) -> Any:
+        with js.variable_scope(scope, reuse=js.AUTO_REUSE):
+            w = js.get_variable("w", [])
+        assert not w.weak_type
+        return w
+
+    net = js.transform(lambda: inner(lambda x: x * ask("layer_1"))(jnp.float32(2)) + ask("layer_1"))
+    given = jnp.full((3,) if stacked else (), 3.0)
+    assert given.weak_type
+    name = "layer_{}/w" if stacked else "layer_1/w"
+    found = WAYS[way](lambda w: net.apply({name: w}), given)
+    strong = WAYS[way](lambda w: net.apply({name: w}), given.astype(jnp.float32))
+    assert jnp.array_equal(found, strong)

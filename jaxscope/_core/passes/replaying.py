@@ -80,7 +80,7 @@ class Replaying(Pass):
         """Return the one home of a given array."""
         found = self._cells.get(name)
         if found is None:
-            value = as_given(name, self.given[name])
+            value = self._strong(as_given(name, self.given[name]))
             found = self._cells[name] = Cell(value, self._lent, reference=reference)
             self._alone = False
         return found
@@ -139,10 +139,15 @@ class Replaying(Pass):
                 error.add(at=entry.site, scope=self.describe_scope())
                 raise
         _ARRAYS.add(type(value))
-        value = strong(value)
+        value = self._strong(value)
         entry.shape = value.shape
         entry.value = value
         return self._lent(value)
+
+    def _strong(self, value: Any) -> Any:
+        """Return a given value without a weak type; it is cast where it was given, for all who ask."""
+        with self.traces.where_it_began():
+            return strong(value)
 
     def read(self, entry: Entry) -> Any:
         cell = entry.cell
@@ -264,9 +269,4 @@ def _itself(value: Any) -> Any:
 
 def strong(value: Any) -> Any:
     """Return an array without a weak type: a variable has a dtype."""
-    if not getattr(value, "weak_type", False):
-        return value
-    if isinstance(value, core.Tracer):
-        return value.astype(value.dtype)
-    with jax.ensure_compile_time_eval():  # an inner trace would keep the value that it casts
-        return value.astype(value.dtype)
+    return value.astype(value.dtype) if getattr(value, "weak_type", False) else value

@@ -189,6 +189,11 @@ class Traces:
         finally:
             self.current, self._open = before, known
 
+    def where_it_began(self) -> AbstractContextManager[None]:
+        """Return a context manager inside of which operations are those of the trace of the pass."""
+        context: AbstractContextManager[None] = compat.tracing().set_current_trace(self._open[0][1]())
+        return context
+
     @property
     def at_border(self) -> bool:
         """Whether the present trace is the one that was adopted last."""
