@@ -15,6 +15,9 @@ from jaxscope.layers.call import LayerCall
 from jaxscope.layers.checks import users_line
 from jaxscope.layers.steps import Step
 
+#: They run the user's steps in a scan: eager calls ask for this.
+RUNS_FUNCTIONS = True
+
 
 def rnn(
     cell: Step,

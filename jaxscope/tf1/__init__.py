@@ -13,7 +13,7 @@ __all__ = ["as_tensorflow"]
 #: The TensorFlow whose names these are, for code that asks.
 __version__ = "1.15.0"
 
-#: Loops, branches and maps are among the names: eager calls ask for this.
+#: They run the user's functions in loops, branches and maps: eager calls ask for this.
 RUNS_FUNCTIONS = True
 
 register(__name__)

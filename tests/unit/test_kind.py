@@ -29,6 +29,7 @@ mapped = jax.vmap(dense)
 normal = jax.nn.initializers.normal(0.1)
 inner = js.transform(dense)
 block = js.jit(dense)
+rnn = js.layers.rnn
 
 
 def by_helper(x: Any) -> Any:
@@ -71,6 +72,7 @@ CALM: list[Callable[..., Any]] = [
     lambda x: inner(x) + jax.random.normal(js.next_key(), (2,)),
     lambda x: jax.tree.map(jnp.tanh, {"a": x}),
     lambda x: dense(x) * sizes.width,
+    lambda x: js.layers.dense(x, 3, activation=jax.nn.relu),
     reprlib.recursive_repr()(dense),
 ]
 TRACING: list[Callable[..., Any]] = [
@@ -92,6 +94,8 @@ TRACING: list[Callable[..., Any]] = [
     lambda x: optax.l2_loss(dense(x)),
     lambda x: jnp.vectorize(dense)(x),
     lambda x: js.layers.bidirectional_rnn(js.layers.basic_rnn, js.layers.basic_rnn, x, 3),
+    lambda x: rnn(js.layers.basic_rnn, x),
+    lambda x: js.tf1.while_loop(lambda x: x < 3, dense, [x]),
 ]
 
 

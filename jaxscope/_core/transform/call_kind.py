@@ -121,8 +121,9 @@ def _calm() -> frozenset[int]:
     return frozenset(map(id, things)) - tracing
 
 
-def _says_so(module: str) -> bool:
-    """Tell whether a module of ours, or a package that it is in, says that it runs the user's functions."""
+def _says_so(thing: Any) -> bool:
+    """Tell whether the module of one of our things, or a package that it is in, says that it runs functions."""
+    module = thing.__name__ if isinstance(thing, ModuleType) else str(getattr(thing, "__module__", ""))
     while module and not getattr(sys.modules.get(module), "RUNS_FUNCTIONS", False):
         module = module.rpartition(".")[0]
     return bool(module)
@@ -134,14 +135,11 @@ def _may_trace(called: tuple[str, ...]) -> bool:
     root = called[0].partition(".")[0]
     if root not in _CALM or root in _ANY:
         return True
-    if root == "jaxscope":
-        return called[-1] in _BLOCKS or called[-1].endswith("rnn") or _says_so(called[0])
-    if root not in ("jax", "jaxlib"):
+    if root not in ("jax", "jaxlib", "jaxscope"):
         return False
     thing: Any = sys.modules.get(called[0])
-    names = [part for name in called[1:] for part in name.split(".")]
-    for name in names:
+    for name in [part for name in called[1:] for part in name.split(".")]:
         thing = getattr(thing, name, None)
         if id(thing) in _calm():  # and so are its attributes: those of `jax.Array`, of a ufunc, ...
             return False
-    return True
+    return root != "jaxscope" or called[-1] in _BLOCKS or _says_so(thing)
