@@ -122,7 +122,7 @@ def _calm() -> frozenset[int]:
 
 
 def _says_so(thing: Any) -> bool:
-    """Tell whether the module of one of our things, or a package that it is in, says that it runs functions."""
+    """Tell whether the module that one of our things is from, or a package around it, says so itself."""
     module = thing.__name__ if isinstance(thing, ModuleType) else str(getattr(thing, "__module__", ""))
     while module and not getattr(sys.modules.get(module), "RUNS_FUNCTIONS", False):
         module = module.rpartition(".")[0]
@@ -138,8 +138,8 @@ def _may_trace(called: tuple[str, ...]) -> bool:
     if root not in ("jax", "jaxlib", "jaxscope"):
         return False
     thing: Any = sys.modules.get(called[0])
-    for name in [part for name in called[1:] for part in name.split(".")]:
-        thing = getattr(thing, name, None)
+    for part in [part for name in called[1:] for part in name.split(".")]:
+        thing = getattr(thing, part, None)
         if id(thing) in _calm():  # and so are its attributes: those of `jax.Array`, of a ufunc, ...
             return False
     return root != "jaxscope" or called[-1] in _BLOCKS or _says_so(thing)
