@@ -11,9 +11,8 @@ from html import escape
 from typing import Any
 
 from jaxscope._core.base.describe import describe, human_bytes, nbytes, shown, type_of
+from jaxscope._core.variables.tables import few
 
-# As in a repr: of more variables than both together, the first ones and the last ones are shown.
-_HEAD, _TAIL = 20, 10
 _CELL = '<td style="text-align:left">'
 
 
@@ -37,10 +36,13 @@ def html(
         shape, dtype = type_of(value_of(name))
         total += 0 if shape is None else nbytes(shape, dtype)
     title = f"{kind}: {len(full_names):,} variable{'' if len(full_names) == 1 else 's'}, {human_bytes(total)}"
-    rows = [_row(name, value_of(name), name in frozen) for name in _few(full_names)[0]]
-    left_out = len(full_names) - _HEAD - _TAIL
-    if left_out > 0:
-        rows.insert(_HEAD, f'<tr><td colspan="4">... {left_out:,} more</td></tr>')
+    first, left_out, last = few(full_names)
+    gap = [f'<tr><td colspan="4">... {left_out:,} more</td></tr>'] if left_out else []
+
+    def row(name: str) -> str:
+        return _row(name, value_of(name), name in frozen)
+
+    rows = [*map(row, first), *gap, *map(row, last)]
     head = "".join(f'<th style="text-align:left">{word}</th>' for word in ("name", "type", "size", ""))
     return f"<table><caption>{escape(title)}</caption><tr>{head}</tr>{''.join(rows)}</table>"
 
@@ -70,20 +72,14 @@ def treescope(
     """Return a set of variables as treescope shows a mapping; arguments as of its `__treescope_repr__`."""
     # Who calls this has imported it.
     repr_lib = sys.modules["treescope.repr_lib"]
-    names, left_out = _few(full_names)
-    items = {name: value_of(name) for name in names[:_HEAD]}
+    first, left_out, last = few(full_names)
+    items = {name: value_of(name) for name in first}
     if left_out:
         items["..."] = f"{left_out:,} more variables"
-    items |= {name: value_of(name) for name in names[_HEAD:]}
+    items |= {name: value_of(name) for name in last}
     return repr_lib.render_dictionary_wrapper(
         object_type=kind, wrapped_dict=items, path=path, subtree_renderer=show
     )
-
-
-def _few(full_names: Sequence[str]) -> tuple[list[str], int]:
-    """Return the names to show, and how many are left out."""
-    left_out = max(0, len(full_names) - _HEAD - _TAIL)
-    return [*full_names[:_HEAD], *full_names[len(full_names[:_HEAD]) + left_out :]], left_out
 
 
 def _row(name: str, value: Any, frozen: bool) -> str:

@@ -37,12 +37,20 @@ def listing(kind: str, full_names: Sequence[str], value_of: Callable[[str], Any]
     def line(name: str) -> str:
         return f"  {name}: {_valued(value_of(name))}"
 
-    if len(full_names) <= _HEAD + _TAIL:
-        lines = list(map(line, full_names))
-    else:
-        left_out = f"  ... ({len(full_names) - _HEAD - _TAIL:,} more)"
-        lines = [*map(line, full_names[:_HEAD]), left_out, *map(line, full_names[-_TAIL:])]
-    return "\n".join([f"{kind}({{", *lines, "})"])
+    first, left_out, last = few(full_names)
+    gap = [f"  ... ({left_out:,} more)"] if left_out else []
+    return "\n".join([f"{kind}({{", *map(line, first), *gap, *map(line, last), "})"])
+
+
+def few(full_names: Sequence[str]) -> tuple[Sequence[str], int, Sequence[str]]:
+    """Return the first names to show, how many are left out, and the last ones.
+
+    Example:
+        >>> few(["a", "b"])
+        (['a', 'b'], 0, [])
+    """
+    left_out = max(0, len(full_names) - _HEAD - _TAIL)
+    return full_names[:_HEAD], left_out, full_names[_HEAD + left_out :]
 
 
 def _valued(value: Any) -> str:
