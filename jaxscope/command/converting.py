@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxscope as js
+from jaxscope.command.inspecting import leaf_bytes
 from jaxscope.command.mistakes import MistakeError
 from jaxscope.command.progress import Progress
 from jaxscope.command.things import dtype_of
@@ -57,15 +58,15 @@ def run(asked: argparse.Namespace) -> bool:
     if (os.path.exists(target) or os.path.exists(f"{target}.index")) and not asked.force:
         raise MistakeError(f"{target!r} is there already; --force writes over it")
     reader = js.checkpoint.load_checkpoint(source)
-    names = chosen([name for name in reader if name not in reader.unreadable], asked.select, asked.drop)
+    unreadable = reader.unreadable
+    names = chosen([name for name in reader if name not in unreadable], asked.select, asked.drop)
     if _STEP in names and reader.step is not None and int(reader[_STEP]) == reader.step:
         names.remove(_STEP)  # it is written as the step, and called as the other format calls that
     new = renamed(names, renames(asked.rename))
     types = casts(asked.dtype, names)
     values: dict[str, Any] = {}
-    sizes = {name: int(np.prod(shape)) for name, shape in reader.get_variable_to_shape_map().items()}
-    total = sum(sizes[name] * reader.get_variable_to_dtype_map()[name].itemsize for name in new)
-    with Progress(f"reading {source}", total) as progress:
+    sizes = leaf_bytes(reader)
+    with Progress(f"reading {source}", sum(sizes[name] for name in new)) as progress:
         for name, to in new.items():
             values[to] = cast_to(name, reader[name], types.get(name))
             if impl := reader.key_impls.get(name):

@@ -1,6 +1,7 @@
 """`jaxscope inspect`: what is in a file or a net, by scope."""
 
 import argparse
+import math
 from typing import Any
 
 import jaxscope as js
@@ -58,15 +59,11 @@ def run(asked: argparse.Namespace) -> bool:
     return False
 
 
-def leaf_bytes(file: File) -> dict[str, int]:
+def leaf_bytes(file: js.checkpoint.CheckpointReader) -> dict[str, int]:
     """Return the size of each array of a file, in bytes."""
-    shapes, types = file.get_variable_to_shape_map(), file.get_variable_to_dtype_map()
-    sizes: dict[str, int] = {}
-    for name, shape in shapes.items():
-        sizes[name] = types[name].itemsize
-        for size in shape:
-            sizes[name] *= size
-    return sizes
+    types = file.get_variable_to_dtype_map()
+    shapes = file.get_variable_to_shape_map()
+    return {name: types[name].itemsize * math.prod(shape) for name, shape in shapes.items()}
 
 
 def head(file: File) -> str:
