@@ -11,6 +11,7 @@ from jax.extend.core import Literal
 from jax.tree_util import DictKey
 
 from jaxscope.inspect import statistics
+from jaxscope.inspect.leaves import type_text
 from jaxscope.inspect.programs import Flow, Program, Step, place_of
 from jaxscope.inspect.running import INF, NAN, Kept, note
 from jaxscope.inspect.statistics import Statistics
@@ -188,8 +189,8 @@ class Captured(Shown, Mapping[str, Passed]):
         """Return types and statistics of what passed, and the first NaN and Inf, as JSON."""
         scopes = {
             scope: {
-                "inputs": list(map(_type, passed.inputs)),
-                "outputs": list(map(_type, passed.outputs)),
+                "inputs": list(map(type_text, passed.inputs)),
+                "outputs": list(map(type_text, passed.outputs)),
                 "variables": list(passed.variables),
                 "nan": found.nan if found else None,
                 "inf": found.inf if found else None,
@@ -249,12 +250,8 @@ def _numbers(found: Statistics) -> tuple[str, ...]:
 
 
 def _types(values: tuple[Any, ...]) -> str:
-    shown = list(map(_type, values))
+    shown = list(map(type_text, values))
     return " ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
-
-
-def _type(value: Any) -> str:
-    return f"{value.dtype}[{','.join(map(str, value.shape))}]"
 
 
 # --- as a pytree -----------------------------------------------------------------------------------

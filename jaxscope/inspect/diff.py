@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from jaxscope.inspect.leaves import Leaf, Named, is_key, leaves
+from jaxscope.inspect.leaves import Leaf, Named, flat, leaves
 from jaxscope.inspect.renames import Proposal, Rename, proposed, renamed
+from jaxscope.inspect.statistics import wide
 from jaxscope.inspect.tables import Shown, Table, counted, number
 
 #: How many elements are compared together.
@@ -195,7 +195,7 @@ def compared(a: Any, b: Any, rtol: float = 0.0, atol: float = 0.0) -> tuple[int,
         >>> compared(np.array([1.0, np.nan]), np.array([2.0, np.nan]))
         (1, 1.0, 0.5)
     """
-    first, second = _flat(a), _flat(b)
+    first, second = flat(a), flat(b)
     if first.dtype.kind in "OSU" or second.dtype.kind in "OSU":
         count = int((first != second).sum())
         return count, math.inf if count else 0.0, math.inf if count else 0.0
@@ -207,12 +207,6 @@ def compared(a: Any, b: Any, rtol: float = 0.0, atol: float = 0.0) -> tuple[int,
         more, largest, ratio = _piece(x, y, rtol, atol)
         count, absolute, relative = count + more, max(absolute, largest), max(relative, ratio)
     return count, absolute, relative
-
-
-def _flat(value: Any) -> np.ndarray[Any, Any]:
-    if is_key(value.dtype):
-        value = jax.random.key_data(value)
-    return np.ascontiguousarray(value).reshape(-1)
 
 
 def _piece(
@@ -235,11 +229,7 @@ def _piece(
 
 
 def _wide(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if value.dtype.kind == "c":
-        return value.astype(np.complex128)
-    if value.dtype.kind == "V":
-        value = value.astype(np.float32)
-    return value.astype(np.float64)
+    return value.astype(np.complex128) if value.dtype.kind == "c" else wide(value)
 
 
 def _cells(row: Difference) -> tuple[str, ...]:

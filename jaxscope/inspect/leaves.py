@@ -46,9 +46,7 @@ class Leaf(NamedTuple):
     @property
     def type(self) -> str:
         """The element type and the shape in one word; "" for what is no array."""
-        if self.shape is None:
-            return ""
-        return f"{named_dtype(self.dtype)}[{','.join(map(str, self.shape))}]"
+        return "" if self.shape is None else type_text(self)
 
 
 #: What has named arrays: variables, specs, gradients, optimizer states, dicts, what `js.checkpoint` opens, or
@@ -103,6 +101,11 @@ def named_dtype(dtype: Any) -> str:
     return str(getattr(dtype, "name", dtype))
 
 
+def type_text(array: Any) -> str:
+    """Return the element type and the shape of an array, or of what stands for one, in one word."""
+    return f"{named_dtype(array.dtype)}[{','.join(map(str, array.shape))}]"
+
+
 def is_array(value: Any) -> bool:
     """Tell an array, or what stands for one, from what has no shape and dtype."""
     return not isinstance(value, type) and hasattr(value, "shape") and hasattr(value, "dtype")
@@ -119,6 +122,13 @@ def on_host(value: Any) -> bool:
 def is_key(dtype: Any) -> bool:
     """Tell whether arrays of a type are of typed keys."""
     return jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
+def flat(value: Any) -> np.ndarray[Any, Any]:
+    """Return the elements of an array one after the other, on the host; of keys their data."""
+    if is_key(value.dtype):
+        value = jax.random.key_data(value)
+    return np.ascontiguousarray(value).reshape(-1)
 
 
 def _of_tree(tree: Any) -> Iterator[Leaf]:

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-import jax
 import numpy as np
 
 import jaxscope as js
-from jaxscope.inspect.leaves import Leaf, is_key
+from jaxscope.inspect.leaves import Leaf, flat
 
 #: Patterns of whole names -> new names (`\1` for a group), None to leave it out; or a function of the name.
 Rename = Mapping[str, str | None] | Callable[[str], str | None] | None
@@ -145,10 +144,7 @@ def _by_content(old: Mapping[str, Leaf], new: Mapping[str, Leaf]) -> dict[str, s
 
 
 def _digest(value: Any) -> bytes:
-    if is_key(value.dtype):
-        value = jax.random.key_data(value)
-    data = np.ascontiguousarray(value).reshape(-1)
-    return hashlib.blake2b(data.view(np.uint8).data, digest_size=16).digest()
+    return hashlib.blake2b(flat(value).view(np.uint8).data, digest_size=16).digest()
 
 
 def _alike_at_the_end(old: Mapping[str, Leaf], new: Mapping[str, Leaf]) -> Iterable[tuple[str, str]]:

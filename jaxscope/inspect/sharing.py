@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jaxscope as js
+from jaxscope.inspect.leaves import type_text
 from jaxscope.inspect.tables import Shown, Table, counted
 
 
@@ -142,7 +143,7 @@ def sharing(net: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Sharing:
         tuple(
             Asked(
                 name,
-                f"{spec.dtype.name}[{','.join(map(str, spec.shape))}]",
+                type_text(spec),
                 spec.trainable,
                 tuple(_request(place, made) for place, made in requests[name].items()),
             )
