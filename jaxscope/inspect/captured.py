@@ -1,6 +1,7 @@
 """Captured: what passed through each scope, by its name, and where the first NaN came from."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -82,10 +83,11 @@ class Frame:
             for one in self.programs
         }
         self.scopes: dict[str, tuple[Program, Flow]] = {}
+        times: Counter[str] = Counter()
         for one, scope in program.begun():
             if scope in flows[one]:
-                again = sum(known.partition(" #")[0] == scope for known in self.scopes)
-                key = f"{scope} #{again + 1}" if again else scope  # of two loops in one scope
+                times[scope] += 1
+                key = f"{scope} #{times[scope]}" if times[scope] > 1 else scope  # of two loops in one scope
                 self.scopes[key] = one, flows[one][scope]
 
     def kept(self, program: Program, flow: Flow) -> list[int]:
