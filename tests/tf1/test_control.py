@@ -77,6 +77,21 @@ def test_unknown_number_of_steps():
     assert [float(jax.jit(most)(0.0, n)) for n in (2.0, 9.0)] == [2, 4]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_condition_that_never_changes(compiled):
+    """A condition on numbers that are known alone is known, under jit too."""
+    numbers = tf.constant([1.5, 2.5])
+
+    def run(x, least):
+        return tf.while_loop(
+            lambda x: tf.reduce_sum(numbers) > least, lambda x: x + 1.0, [x], maximum_iterations=3
+        )
+
+    for least, wanted in ((5.0, 0), (3.0, 3)):
+        function = tf.function(lambda x, least=least: run(x, least))
+        assert (jax.jit(function) if compiled else function)(0.0) == wanted
+
+
 def test_shapes_that_grow():
     """Where shapes grow, steps are written out; a loop that always goes on is ended by its number."""
 

@@ -18,7 +18,7 @@ from jaxscope.tf1.base.operation import static_int
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
 from jaxscope.tf1.ops.control.nesting import assert_same_structure, flatten, is_nested, pack_sequence_as
-from jaxscope.tf1.ops.control.steps import Steps, again, concrete, loop_key, step_keys, trips
+from jaxscope.tf1.ops.control.steps import Steps, again, concrete, goes_on, loop_key, step_keys, trips
 from jaxscope.tf1.ops.control.tensor_array import TensorArray
 
 __all__ = ["while_loop"]
@@ -172,11 +172,11 @@ class _Loop:
                 )
         elif most is None and 0 not in traced.uses():
             result = jax.lax.while_loop(
-                lambda now: _scalar(test(zero, *now)[0]), lambda now: traced(zero, *now), arrays
+                lambda now: goes_on(test(zero, *now)[0], zero, most), lambda now: traced(zero, *now), arrays
             )
         else:
             result = jax.lax.while_loop(
-                lambda state: _and(test(*state)[0], state[0], most),
+                lambda state: goes_on(test(*state)[0], state[0], most),
                 lambda state: [state[0] + 1, *traced(*state)],
                 [jnp.int32(0), *arrays],
             )[1:]
@@ -236,15 +236,6 @@ class _Loop:
         if n == 0:
             self.form = self.given
         return flat
-
-
-def _and(holds: Any, n: Any, most: int | None) -> Any:
-    holds = _scalar(holds)
-    return holds if most is None else holds & (n < most)
-
-
-def _scalar(array: Any) -> Any:
-    return jnp.reshape(array, ()) if array.ndim else array
 
 
 def _is_shape(value: Any) -> bool:

@@ -14,7 +14,7 @@ import jaxscope as js
 from jaxscope.tf1.base.errors import UnimplementedError
 from jaxscope.tf1.ops.variables.variable import changed_values
 
-__all__ = ["Steps", "again", "loop_key", "step_keys", "trips"]
+__all__ = ["Steps", "again", "goes_on", "loop_key", "step_keys", "trips"]
 
 #: NumPy's functions of what counts the steps of a loop.
 _COUNTING: dict[str, Callable[..., Any]] = {
@@ -218,7 +218,9 @@ def trips(cond: Steps, body: Steps, start: Sequence[Any], most: int | None) -> i
     if test is None or step is None or any(value is None for value in known.values()):
         return None
     if not places:
-        return (most if bool(test({})[0]) else 0) if not test.counts else _constant(test, most)
+        with jax.ensure_compile_time_eval():
+            holds = bool((test.count({}) if test.counts else test({}))[0])
+        return most if holds else 0
     if test.counts and step.counts:
         found = _counted(test, step, needed, known, most)
         if found is not None:
@@ -226,8 +228,10 @@ def trips(cond: Steps, body: Steps, start: Sequence[Any], most: int | None) -> i
     return _simulated(test, step, needed, known, most)
 
 
-def _constant(test: Part, most: int | None) -> int | None:
-    return most if bool(test.count({})[0]) else 0
+def goes_on(holds: Any, n: Any, most: int | None) -> Any:
+    """Return the condition of a loop, of one number whatever its shape, together with the limit of steps."""
+    holds = jnp.reshape(holds, ()) if holds.ndim else holds
+    return holds if most is None else holds & (n < most)
 
 
 def _counted(
@@ -244,10 +248,9 @@ def _counted(
 
 
 def _simulated(test: Part, step: Part, needed: list[int], known: dict[int, Any], most: int | None) -> int:
-    def goes_on(state: Any) -> Any:
+    def more(state: Any) -> Any:
         n, values = state
-        more = test({0: n, **dict(zip(needed, values, strict=True))})[0]
-        return jnp.reshape(more, ()) if most is None else jnp.reshape(more, ()) & (n < most)
+        return goes_on(test({0: n, **dict(zip(needed, values, strict=True))})[0], n, most)
 
     def advance(state: Any) -> Any:
         n, values = state
@@ -255,4 +258,4 @@ def _simulated(test: Part, step: Part, needed: list[int], known: dict[int, Any],
 
     with jax.ensure_compile_time_eval():
         first = (jnp.int32(0), [jnp.asarray(known[i]) for i in needed])
-        return int(jax.lax.while_loop(goes_on, advance, first)[0])
+        return int(jax.lax.while_loop(more, advance, first)[0])
