@@ -15,7 +15,7 @@ from jaxscope.tf1.base.exporting import EXPORTED, export
 from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor, wrap
-from jaxscope.tf1.ops.rnn.cells import RNNCell, as_step, zeros_of
+from jaxscope.tf1.ops.rnn.cells import RNNCell, as_step, side_by_side, zeros_of
 from jaxscope.tf1.ops.variables.getting import get_variable
 from jaxscope.tf1.ops.variables.scopes import variable_scope
 
@@ -379,7 +379,7 @@ class AttentionWrapper(RNNCell):
             inputs: `[batch, in]`.
             state: Like `zero_state(batch, dtype)`.
         """
-        join = self._input_fn or _side_by_side
+        join = self._input_fn or side_by_side
         output, cell_state = self._cell(join(inputs, state.attention), state.cell_state)
         before = state.attention_state if self._many else (state.attention_state,)
         attended, shares, after = list[Any](), list[Any](), list[Any]()
@@ -391,10 +391,10 @@ class AttentionWrapper(RNNCell):
                 share,
                 convert_to_tensor(mechanism.values),
             )
-            attended.append(context if layer is None else layer(_side_by_side(output, context)))
+            attended.append(context if layer is None else layer(side_by_side(output, context)))
             shares.append(share)
             after.append(new)
-        attention = attended[0] if len(attended) == 1 else _side_by_side(*attended)
+        attention = attended[0] if len(attended) == 1 else side_by_side(*attended)
         time = compute("Add", lambda t: t + 1, convert_to_tensor(state.time))
         following = AttentionWrapperState(
             cell_state=cell_state,
@@ -405,8 +405,3 @@ class AttentionWrapper(RNNCell):
             attention_state=self._of_all(after),
         )
         return (attention if self._output_attention else output), following
-
-
-def _side_by_side(*parts: Any) -> Tensor:
-    tensors = [convert_to_tensor(part) for part in parts]
-    return compute("ConcatV2", lambda *arrays: jnp.concatenate(arrays, -1), *tensors)

@@ -8,17 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxscope as js
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export, export_constant
-from jaxscope.tf1.base.operation import static_int
+from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.shapes import Dimension, TensorShape
-from jaxscope.tf1.base.tensor import wrap
+from jaxscope.tf1.base.tensor import Tensor, wrap
 from jaxscope.tf1.ops.layers.layer import Layer
 from jaxscope.tf1.ops.layers.lifting import lifted
 from jaxscope.tf1.ops.variables.adapting import arrays_of, tensors_of
 
-__all__ = ["FunctionCell", "MultiRNNCell", "RNNCell", "Step", "as_step", "is_cell", "places"]
+__all__ = ["FunctionCell", "MultiRNNCell", "RNNCell", "Step", "as_step", "is_cell", "places", "side_by_side"]
 
 LSTMStateTuple = export_constant(
     js.layers.LSTMStateTuple, "nn.rnn_cell.LSTMStateTuple", "contrib.rnn.LSTMStateTuple"
@@ -205,6 +206,12 @@ for _name, _fused, _default in (
 def is_cell(cell: Any) -> bool:
     """Tell whether something is a cell: whatever can be called and knows its state's size."""
     return callable(cell) and (hasattr(cell, "state_size") or hasattr(type(cell), "state_size"))
+
+
+def side_by_side(*parts: Any) -> Tensor:
+    """Return tensors joined along their last axis."""
+    tensors = [convert_to_tensor(part) for part in parts]
+    return compute("ConcatV2", lambda *arrays: jnp.concatenate(arrays, -1), *tensors)
 
 
 class Step:

@@ -12,10 +12,10 @@ from jaxscope.tf1.base.errors import NotStaticError, TensorTypeError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor, wrap
+from jaxscope.tf1.ops.control.steps import loop_key
 from jaxscope.tf1.ops.control.tensor_array import TensorArray
 from jaxscope.tf1.ops.rnn.attention import AlignmentHistory, AttentionWrapperState
 from jaxscope.tf1.ops.rnn.cells import is_cell
-from jaxscope.tf1.ops.rnn.loops import loop_key
 from jaxscope.tf1.ops.variables.adapting import arrays_of, tensors_of
 from jaxscope.tf1.ops.variables.scopes import variable_scope
 

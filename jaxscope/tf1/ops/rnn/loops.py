@@ -9,21 +9,14 @@ import jaxscope as js
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute
+from jaxscope.tf1.base.operation import compute_tree
 from jaxscope.tf1.base.tensor import is_tensor
-from jaxscope.tf1.ops.rnn.cells import as_step
+from jaxscope.tf1.ops.control.steps import loop_key
+from jaxscope.tf1.ops.rnn.cells import as_step, side_by_side
 from jaxscope.tf1.ops.variables.adapting import arrays_of, dtype_of, tensors_of
 from jaxscope.tf1.ops.variables.scopes import js_scope, variable_scope
 
-__all__ = ["bidirectional_dynamic_rnn", "dynamic_rnn", "loop_key", "static_rnn"]
-
-
-def loop_key() -> Any:
-    """Return a key for what is random in a loop, or None where no stream of keys is open."""
-    try:
-        return js.next_key()
-    except (js.errors.KeyStreamError, js.errors.NoPassError):
-        return None
+__all__ = ["bidirectional_dynamic_rnn", "dynamic_rnn", "static_rnn"]
 
 
 def _lengths(given: Any) -> Any:
@@ -51,7 +44,7 @@ def _run(
         as_step(cell),
         arrays_of(_tensors(inputs)),
         lengths,
-        None if state is None else arrays_of(state),
+        arrays_of(state),
         dtype,
         time_major,
         name,
@@ -64,12 +57,13 @@ def _tensors(inputs: Any) -> Any:
     return convert_to_tensor(inputs) if is_tensor(inputs) or not isinstance(inputs, list | tuple) else inputs
 
 
-def _begin(cells: list[Any], states: list[Any], dtype: Any, inputs: Any) -> Any:
+def _begin(cells: list[Any], states: list[Any], dtype: Any) -> Any:
+    """Check cells, and what their states begin with; return the dtype as NumPy's."""
     for cell in cells:
         as_step(cell)
     if dtype is None and any(state is None for state in states):
         raise TensorValueError("If there is no initial_state, you must give a dtype.")
-    return None if dtype is None else dtype_of(dtype)
+    return dtype_of(dtype)
 
 
 @export("nn.dynamic_rnn")
@@ -111,7 +105,7 @@ def dynamic_rnn(
         'rnn/gru_cell/gates/kernel'
     """
     del parallel_iterations, swap_memory
-    dtype = _begin([cell], [initial_state], dtype, inputs)
+    dtype = _begin([cell], [initial_state], dtype)
     lengths = _lengths(sequence_length)
     found = _run(cell, inputs, lengths, initial_state, dtype, time_major, js_scope(scope) or "rnn")
     result: tuple[Any, Any] = tensors_of(found)
@@ -152,7 +146,7 @@ def bidirectional_dynamic_rnn(
         JaxscopeError: What `js.layers.rnn` raises.
     """
     del parallel_iterations, swap_memory
-    dtype = _begin([cell_fw, cell_bw], [initial_state_fw, initial_state_bw], dtype, inputs)
+    dtype = _begin([cell_fw, cell_bw], [initial_state_fw, initial_state_bw], dtype)
     lengths = _lengths(sequence_length)
     with variable_scope(scope or "bidirectional_rnn"):
         forward = _run(cell_fw, inputs, lengths, initial_state_fw, dtype, time_major, "fw")
@@ -184,12 +178,12 @@ def static_rnn(
         TensorValueError: If there is neither an initial state nor a dtype (`tensor_value`).
         JaxscopeError: What `js.layers.static_rnn` raises.
     """
-    dtype = _begin([cell], [initial_state], dtype, inputs)
+    dtype = _begin([cell], [initial_state], dtype)
     result: tuple[list[Any], Any] = tensors_of(
         js.layers.static_rnn(
             as_step(cell),
             arrays_of(inputs),
-            None if initial_state is None else arrays_of(initial_state),
+            arrays_of(initial_state),
             dtype,
             _lengths(sequence_length),
             js_scope(scope) or "rnn",
@@ -226,10 +220,7 @@ def static_bidirectional_rnn(
         turned = _turned(list(inputs), sequence_length)
         back, last_bw = static_rnn(cell_bw, turned, initial_state_bw, dtype, sequence_length, "bw")
     back = _turned(back, sequence_length)
-    joined = [
-        compute("ConcatV2", lambda a, b: jnp.concatenate([a, b], -1), one, other)
-        for one, other in zip(forward, back, strict=True)
-    ]
+    joined = [side_by_side(one, other) for one, other in zip(forward, back, strict=True)]
     return joined, last_fw, last_bw
 
 
@@ -245,8 +236,6 @@ def _turned(steps: list[Any], lengths: Any) -> list[Any]:
         order = jnp.where(at < lengths[None], lengths[None] - 1 - at, at)
         order = order.reshape(order.shape + (1,) * (stacked.ndim - 2))
         return list(jnp.take_along_axis(stacked, order, 0))
-
-    from jaxscope.tf1.base.operation import compute_tree
 
     result: list[Any] = compute_tree("ReverseSequence", turn, convert_to_tensor(lengths), *tensors)
     return result
@@ -295,7 +284,7 @@ def stack_bidirectional_dynamic_rnn(
                     dtype,
                     time_major=time_major,
                 )
-            x = compute("ConcatV2", lambda a, b: jnp.concatenate([a, b], -1), *outputs)
+            x = side_by_side(*outputs)
             states[0].append(last[0])
             states[1].append(last[1])
     return x, tuple(states[0]), tuple(states[1])

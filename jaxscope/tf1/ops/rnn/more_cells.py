@@ -12,7 +12,7 @@ from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.contrib.layer_functions import EXPORTED_LAYERS
 from jaxscope.tf1.ops.nn.dropout import dropout
-from jaxscope.tf1.ops.rnn.cells import LSTMStateTuple, RNNCell
+from jaxscope.tf1.ops.rnn.cells import LSTMStateTuple, RNNCell, side_by_side
 from jaxscope.tf1.ops.rnn.wrappers import linear
 from jaxscope.tf1.ops.variables.getting import get_variable
 from jaxscope.tf1.ops.variables.scopes import variable_scope
@@ -22,11 +22,6 @@ __all__ = ["LayerNormBasicLSTMCell", "NASCell"]
 
 def _tanh(x: Any) -> Tensor:
     return compute("Tanh", jnp.tanh, convert_to_tensor(x))
-
-
-def _beside(*parts: Any) -> Tensor:
-    tensors = [convert_to_tensor(part) for part in parts]
-    return compute("ConcatV2", lambda *arrays: jnp.concatenate(arrays, -1), *tensors)
 
 
 def _split(x: Tensor, count: int) -> list[Tensor]:
@@ -104,7 +99,7 @@ class LayerNormBasicLSTMCell(RNNCell):
             state: Like `zero_state(batch, dtype)`.
         """
         memory, output = map(convert_to_tensor, state)
-        gates = _split(linear(_beside(inputs, output), 4 * self._num_units, not self._layer_norm), 4)
+        gates = _split(linear(side_by_side(inputs, output), 4 * self._num_units, not self._layer_norm), 4)
         names = ("input", "transform", "forget", "output")
         i, j, f, o = (self._normal(gate, name) for gate, name in zip(gates, names, strict=True))
         new = self._activation(j)

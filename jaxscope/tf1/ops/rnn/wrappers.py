@@ -12,7 +12,7 @@ from jaxscope.tf1.base.errors import TensorValueError, UnimplementedError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.ops.layers.lifting import argument
-from jaxscope.tf1.ops.rnn.cells import RNNCell, as_step, places
+from jaxscope.tf1.ops.rnn.cells import RNNCell, Step, as_step, places
 from jaxscope.tf1.ops.variables.adapting import arrays_of, on_arrays, tensors_of
 from jaxscope.tf1.ops.variables.getting import get_variable
 from jaxscope.tf1.ops.variables.scopes import variable_scope
@@ -67,6 +67,10 @@ class _Around(RNNCell):
     def _through(self, cell: Callable[..., Any], inputs: Any, state: Any) -> Any:
         return cell(inputs, state)
 
+    def _of_arrays(self, cell: Callable[..., Any]) -> js.layers.Cell:
+        """Return the cell inside, or that in another scope, for the wrappers of `js.layers`."""
+        return js.layers.Cell(Step(cell), self.state_size, self.output_size)
+
 
 @export(*places("DropoutWrapper"))
 class DropoutWrapper(_Around):
@@ -114,10 +118,7 @@ class DropoutWrapper(_Around):
         self._keeps = keeps
 
     def _through(self, cell: Callable[..., Any], inputs: Any, state: Any) -> Any:
-        inner = js.layers.Cell(
-            lambda x, s: arrays_of(cell(tensors_of(x), tensors_of(s))), self.state_size, self.output_size
-        )
-        wrapped = js.layers.DropoutWrapper(inner, *self._keeps)
+        wrapped = js.layers.DropoutWrapper(self._of_arrays(cell), *self._keeps)
         return tensors_of(wrapped(arrays_of(inputs), arrays_of(state)))
 
 
@@ -135,10 +136,7 @@ class ResidualWrapper(_Around):
         self._residual_fn = residual_fn
 
     def _through(self, cell: Callable[..., Any], inputs: Any, state: Any) -> Any:
-        inner = js.layers.Cell(
-            lambda x, s: arrays_of(cell(tensors_of(x), tensors_of(s))), self.state_size, self.output_size
-        )
-        wrapped = js.layers.ResidualWrapper(inner, on_arrays(self._residual_fn))
+        wrapped = js.layers.ResidualWrapper(self._of_arrays(cell), on_arrays(self._residual_fn))
         return tensors_of(wrapped(arrays_of(inputs), arrays_of(state)))
 
 
