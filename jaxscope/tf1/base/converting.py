@@ -11,18 +11,18 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.pending import settled
 from jaxscope.tf1.base.shapes import Dimension, TensorShape
-from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
+from jaxscope.tf1.base.tensor import Tensor, is_tensor, known_value, wrap
 
 __all__ = ["as_array", "constant", "convert_many", "convert_to_tensor", "same_dtype"]
 
 #: Whole numbers below it are of 32 bits.
-_LARGE = 2**31
+LARGE = 2**31
 
 
 def _number(value: Any, wanted: DType | None) -> np.ndarray[Any, Any] | None:
     """Return a number of Python's as an array, where it surely fits; None where that is to be looked at."""
     whole = type(value) is int
-    if whole and not -_LARGE <= value < _LARGE:
+    if whole and not -LARGE <= value < LARGE:
         return None
     if wanted is None:
         return np.asarray(value, np.int32 if whole else np.float32)
@@ -112,7 +112,7 @@ def _convert(value: Any, wanted: DType | None, name: str | None = None) -> Tenso
 def _has_tensor(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_has_tensor, cast("list[Any]", value)))
-    return isinstance(value, Tensor | jax.Array | Dimension) or hasattr(type(value), "__tf_tensor__")
+    return is_tensor(value) or isinstance(value, jax.Array | Dimension)
 
 
 def _packed(items: list[Any], wanted: DType | None, name: str | None) -> Tensor:
@@ -158,7 +158,7 @@ def _dtype_of(value: Any) -> DType | None:
     """Return the dtype of a tensor or variable, or of the first one in lists; None if there is none."""
     if isinstance(value, list | tuple):
         return next((found for found in map(_dtype_of, cast("list[Any]", value)) if found is not None), None)
-    if isinstance(value, Tensor | jax.Array) or hasattr(type(value), "__tf_tensor__"):
+    if is_tensor(value) or isinstance(value, jax.Array):
         return as_dtype(value.dtype)
     return None
 

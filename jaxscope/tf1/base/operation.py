@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxscope.errors import JaxscopeError
-from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.converting import LARGE, convert_to_tensor
 from jaxscope.tf1.base.dtypes import as_dtype
 from jaxscope.tf1.base.errors import NotStaticError, TensorTypeError, TensorValueError, UnimplementedError
 from jaxscope.tf1.base.pending import Pending, is_pending, settled
@@ -38,9 +38,6 @@ __all__ = [
 
 #: Whole numbers up to so many are computed with NumPy at once: those of shapes, not those of data.
 FOLD_LIMIT = 256
-
-#: Whole numbers below it are of 32 bits.
-_LARGE = 2**31
 
 _NUMPYS = frozenset({np.ndarray})
 
@@ -217,8 +214,6 @@ def static_value(value: Any, argument: str) -> np.ndarray[Any, Any]:
     Raises:
         NotStaticError: If they are computed from values that are traced (`not_static`).
     """
-    if hasattr(type(value), "__tf_tensor__"):
-        value = value.__tf_tensor__()
     tensor = convert_to_tensor(value)
     known = known_value(tensor)
     if known is None:
@@ -235,7 +230,7 @@ def static_ints(value: Any, argument: str) -> tuple[int, ...]:
     """Return the whole numbers of an argument, in a row, by the rules of `static_value`."""
     if isinstance(value, list | tuple):
         plain: Sequence[Any] = value
-        if {*map(type, plain)} == {int} and min(plain) >= -_LARGE and max(plain) < _LARGE:
+        if {*map(type, plain)} == {int} and min(plain) >= -LARGE and max(plain) < LARGE:
             return tuple(plain)
     known = static_value(value, argument)
     if isinstance(value, Tensor) and value.dtype.is_integer and known.dtype.itemsize < 4:

@@ -16,7 +16,7 @@ from jaxscope.tf1.base.dtypes import canonical
 from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.shapes import TensorShape
-from jaxscope.tf1.base.tensor import Operation, Tensor
+from jaxscope.tf1.base.tensor import Operation, Tensor, is_tensor
 
 __all__ = ["function", "placeholder", "placeholder_with_default", "placeholders"]
 
@@ -40,14 +40,10 @@ def function(model: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(model)
     def call(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = jax.tree.map(_inside, (args, kwargs), is_leaf=_is_whole)
-        return jax.tree.map(_outside, model(*args, **kwargs), is_leaf=_is_whole)
+        args, kwargs = jax.tree.map(_inside, (args, kwargs), is_leaf=is_tensor)
+        return jax.tree.map(_outside, model(*args, **kwargs), is_leaf=is_tensor)
 
     return call
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, Tensor) or hasattr(type(value), "__tf_tensor__")
 
 
 def _inside(value: Any) -> Any:
@@ -61,7 +57,7 @@ def _inside(value: Any) -> Any:
 def _outside(value: Any) -> Any:
     if isinstance(value, Operation):
         return None
-    return as_array(value) if _is_whole(value) else value
+    return as_array(value) if is_tensor(value) else value
 
 
 for _kind in (Tensor, Operation):  # so a model that is not wrapped returns arrays, too
@@ -153,7 +149,7 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Tenso
 
 def _checked(value: Any, dtype: Any, shape: Any, name: str | None) -> Tensor:
     wanted = canonical(dtype)
-    if isinstance(value, Tensor | jax.Array) or hasattr(type(value), "__tf_tensor__"):
+    if is_tensor(value) or isinstance(value, jax.Array):
         tensor = convert_to_tensor(value, name=name)
         if tensor.dtype is not wanted:
             raise TensorTypeError(

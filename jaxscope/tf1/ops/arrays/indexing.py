@@ -10,7 +10,7 @@ from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.operation import compute, static_value
 from jaxscope.tf1.base.shapes import Dimension
-from jaxscope.tf1.base.tensor import Tensor, known_value
+from jaxscope.tf1.base.tensor import Tensor, is_tensor, known_value
 
 __all__ = ["getitem"]
 
@@ -65,10 +65,7 @@ class _Traced:
 def _is_mask(index: Any) -> bool:
     if isinstance(index, bool | np.bool_):
         return True
-    return isinstance(index, Tensor | np.ndarray | jax.Array) and str(index.dtype) in {
-        "bool",
-        "<dtype: 'bool'>",
-    }
+    return isinstance(index, Tensor | np.ndarray | jax.Array) and index.dtype == bool
 
 
 def _part(part: Any, size: int, axis: int) -> Any:
@@ -93,7 +90,7 @@ def _number(part: Any) -> Any:
         return int(part)
     if isinstance(part, int | np.integer):
         return int(part)
-    if isinstance(part, Tensor | jax.Array) or hasattr(type(part), "__tf_tensor__"):
+    if is_tensor(part) or isinstance(part, jax.Array):
         tensor = convert_to_tensor(part)
         if not tensor.dtype.is_integer or tensor._held.shape:
             _refuse(part)

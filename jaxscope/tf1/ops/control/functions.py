@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 import jaxscope as js
-from jaxscope.tf1.base.converting import convert_to_tensor
+from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.tensor import Tensor, wrap
+from jaxscope.tf1.base.tensor import is_tensor, wrap
 
 __all__ = ["custom_gradient", "recompute_grad", "vectorized_map"]
 
@@ -39,31 +39,26 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         raise TensorTypeError("f must be callable")
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        tensors = [convert_to_tensor(one) for one in args]
         form: dict[str, Any] = {}
 
         def on_arrays(*arrays: Any) -> Any:
             result, grad = f(*map(wrap, arrays), **kwargs)
-            leaves, form["out"] = jax.tree.flatten(result, is_leaf=_is_tensor)
+            leaves, form["out"] = jax.tree.flatten(result, is_leaf=is_tensor)
 
             def back(cotangents: Any) -> Any:
                 given = grad(*[wrap(one) for one in cotangents])
                 grads = list(given) if isinstance(given, list | tuple) else [given]
                 return tuple(
-                    jnp.zeros_like(array) if one is None else jnp.asarray(convert_to_tensor(one)._held)
+                    jnp.zeros_like(array) if one is None else as_array(one)
                     for one, array in zip(grads, arrays, strict=True)
                 )
 
-            return [jnp.asarray(convert_to_tensor(one)._held) for one in leaves], back
+            return [as_array(one) for one in leaves], back
 
-        made = jax.custom_gradient(on_arrays)(*[jnp.asarray(one._held) for one in tensors])
+        made = jax.custom_gradient(on_arrays)(*map(as_array, args))
         return jax.tree.unflatten(form["out"], [wrap(one, "CustomGradient") for one in made])
 
     return call
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor) or hasattr(type(value), "__tf_tensor__")
 
 
 @export("recompute_grad")
@@ -93,5 +88,5 @@ def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
     """
     if not callable(fn):
         raise TensorTypeError("fn must be callable")
-    given = jax.tree.map(convert_to_tensor, elems, is_leaf=_is_tensor)
-    return jax.vmap(lambda parts: jax.tree.map(convert_to_tensor, fn(parts), is_leaf=_is_tensor))(given)
+    given = jax.tree.map(convert_to_tensor, elems, is_leaf=is_tensor)
+    return jax.vmap(lambda parts: jax.tree.map(convert_to_tensor, fn(parts), is_leaf=is_tensor))(given)
