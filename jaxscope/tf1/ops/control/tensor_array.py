@@ -105,7 +105,7 @@ class TensorArray:
     @property
     def flow(self) -> Tensor:
         """A number without a meaning, as in TensorFlow."""
-        return wrap(np.float32(0) + np.zeros((), np.float32), "TensorArray")
+        return wrap(np.zeros([], np.float32), "TensorArray")
 
     @property
     def handle(self) -> None:
@@ -324,21 +324,14 @@ class TensorArray:
 
 
 def _flatten(array: TensorArray) -> tuple[tuple[Any, ...], Any]:
-    element = array._element
-    form = (
-        array.dtype.name,
-        array._size,
-        array._dynamic,
-        array._infer,
-        None if element.ndims is None else str(element),
-    )
-    if array._buffer is None and not array._entries and not element.is_fully_defined():
-        return (), (form, array._element)
-    return (array._array(),), (form, array._element)
+    form = (array.dtype.name, array._size, array._dynamic, array._infer, array._element)
+    if array._buffer is None and not array._entries and not array._element.is_fully_defined():
+        return (), form
+    return (array._array(),), form
 
 
 def _unflatten(form: Any, leaves: Any) -> TensorArray:
-    (dtype, size, dynamic, infer, _), element = form
+    dtype, size, dynamic, infer, element = form
     made = TensorArray(dtype, size, dynamic, infer_shape=infer, element_shape=element)
     if leaves:
         buffer = leaves[0]
