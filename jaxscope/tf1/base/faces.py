@@ -160,13 +160,7 @@ def _anywhere(full: str, name: str) -> Any:
     )
 
 
-def register(prefix: str) -> dict[str, ModuleType]:
-    """Let the namespaces be importable below a name: `import jaxscope.tf1.nn`.
-
-    Returns:
-        What was put into `sys.modules`.
-    """
-    made: dict[str, ModuleType] = {f"{prefix}.{space}": face(space) for space in _spaces()}
-    for name, module in made.items():
-        sys.modules.setdefault(name, module)
-    return made
+def register(prefix: str) -> None:
+    """Let the namespaces be importable below a name: `import jaxscope.tf1.nn`."""
+    for space in _spaces():
+        sys.modules.setdefault(f"{prefix}.{space}", face(space))
