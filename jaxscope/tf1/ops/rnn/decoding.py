@@ -14,6 +14,7 @@ from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor, wrap
 from jaxscope.tf1.ops.control.steps import loop_key
 from jaxscope.tf1.ops.control.tensor_array import TensorArray
+from jaxscope.tf1.ops.nn.cross_entropies import sparse_softmax_cross_entropy_with_logits
 from jaxscope.tf1.ops.rnn.attention import AlignmentHistory, AttentionWrapperState
 from jaxscope.tf1.ops.rnn.cells import is_cell
 from jaxscope.tf1.ops.variables.adapting import arrays_of, tensors_of
@@ -45,11 +46,7 @@ def sequence_loss(
     """
     scores, ids, shares = convert_to_tensor(logits), convert_to_tensor(targets), convert_to_tensor(weights)
     if softmax_loss_function is None:
-
-        def entropy(x: Any, i: Any) -> Any:
-            return -jnp.take_along_axis(jax.nn.log_softmax(x), jnp.asarray(i)[..., None], -1)[..., 0]
-
-        crossent = compute("SequenceLoss", entropy, scores, ids)
+        crossent = sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)
     else:
         shape = scores.shape.as_list()
         flat = wrap(jnp.reshape(as_array(scores), [-1, shape[-1]])), wrap(jnp.reshape(as_array(ids), [-1]))

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 import jaxscope as js
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute_tree
 from jaxscope.tf1.base.tensor import is_tensor
+from jaxscope.tf1.ops.arrays.joining import stack
+from jaxscope.tf1.ops.arrays.moving import reverse_sequence
+from jaxscope.tf1.ops.arrays.splitting import unstack
 from jaxscope.tf1.ops.control.steps import loop_key
 from jaxscope.tf1.ops.rnn.cells import as_step, side_by_side
 from jaxscope.tf1.ops.variables.adapting import arrays_of, dtype_of, tensors_of
@@ -228,17 +229,7 @@ def _turned(steps: list[Any], lengths: Any) -> list[Any]:
     """Return the inputs of all times from the last one to the first, each sequence within its length."""
     if lengths is None:
         return steps[::-1]
-    tensors = [convert_to_tensor(one) for one in steps]
-
-    def turn(lengths: Any, *arrays: Any) -> list[jax.Array]:
-        stacked = jnp.stack([jnp.asarray(array) for array in arrays])
-        at = jnp.arange(len(arrays))[:, None]
-        order = jnp.where(at < lengths[None], lengths[None] - 1 - at, at)
-        order = order.reshape(order.shape + (1,) * (stacked.ndim - 2))
-        return list(jnp.take_along_axis(stacked, order, 0))
-
-    result: list[Any] = compute_tree("ReverseSequence", turn, convert_to_tensor(lengths), *tensors)
-    return result
+    return unstack(reverse_sequence(stack(steps), lengths, 0, 1))
 
 
 @export("contrib.rnn.stack_bidirectional_dynamic_rnn")
