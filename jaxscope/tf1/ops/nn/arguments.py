@@ -2,11 +2,25 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["MISSING", "either", "expect_given", "expect_rank", "floats", "real_numbers", "same_shape"]
+__all__ = [
+    "MISSING",
+    "either",
+    "expect_given",
+    "expect_rank",
+    "floats",
+    "least_of",
+    "real_numbers",
+    "same_shape",
+    "widened",
+]
 
 
 #: The default of an argument that must be given.
@@ -76,3 +90,13 @@ def same_shape(kind: str, a: Tensor, b: Tensor, names: str) -> None:
             f"{kind}: {names} must have one shape, and have {a.get_shape()} and {b.get_shape()}",
             code="shapes_disagree",
         )
+
+
+def widened(x: Any) -> jax.Array:
+    """Return an array of floats as it is, but short ones, of 16 bits, in float32."""
+    return jnp.asarray(x, jnp.float32) if jnp.dtype(x.dtype).itemsize < 4 else jnp.asarray(x)
+
+
+def least_of(dtype: Any) -> Any:
+    """Return what no number of a dtype is below: minus infinity, or the least whole number."""
+    return -np.inf if jnp.issubdtype(dtype, jnp.inexact) else np.iinfo(dtype).min

@@ -11,7 +11,7 @@ from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, Tens
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_axes
 from jaxscope.tf1.base.tensor import Tensor, known_value
-from jaxscope.tf1.ops.nn.arguments import either, expect_rank, floats, same_shape
+from jaxscope.tf1.ops.nn.arguments import either, expect_rank, floats, same_shape, widened
 
 __all__ = [
     "log_poisson_loss",
@@ -114,7 +114,7 @@ def _softmax_cross_entropy(labels: Any, logits: Any, axis: Any, name: str | None
         )
 
     def run(y: Any, x: Any) -> Any:
-        wide = jnp.asarray(x).astype(jnp.float32) if jnp.dtype(x.dtype).itemsize < 4 else jnp.asarray(x)
+        wide = widened(x)
         y = jnp.asarray(y).astype(wide.dtype)
         if stopped:
             y = jax.lax.stop_gradient(y)
@@ -163,7 +163,7 @@ def sparse_softmax_cross_entropy_with_logits(
         raise InvalidArgumentError(f"{kind}: labels {known.min()} to {known.max()} are not in [0, {classes})")
 
     def run(y: Any, x: Any) -> Any:
-        wide = jnp.asarray(x).astype(jnp.float32) if jnp.dtype(x.dtype).itemsize < 4 else jnp.asarray(x)
+        wide = widened(x)
         logs = jnp.take_along_axis(jax.nn.log_softmax(wide), jnp.expand_dims(y, -1), -1)
         return -jnp.squeeze(logs, -1).astype(x.dtype)
 

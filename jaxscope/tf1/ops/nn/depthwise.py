@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import jax.numpy as jnp
-from jax import lax
-
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.arrays.shapes import reshape
 from jaxscope.tf1.ops.nn.arguments import either, expect_rank, floats
 from jaxscope.tf1.ops.nn.convolutions import convolve, one_way_of
 from jaxscope.tf1.ops.nn.windows import Windows
@@ -22,27 +19,14 @@ def _each(kind: str, x: Any, kernel: Any, windows: Windows, name: str | None = N
     inputs, filters = same_dtype(floats(kind, x), kernel)
     expect_rank(kind, inputs, 4, "input")
     expect_rank(kind, filters, 4, "filter")
-    height, width, deep, many = filters._held.shape
+    *window, deep, many = filters._held.shape
     channels = windows.channels_of(inputs._held.shape)
     if channels != deep:
         raise TensorValueError(
             f"{kind}: the input has {channels} channels, and the filter is for {deep}",
             code="shapes_disagree",
         )
-    windows.counts(kind, windows.inner_of(inputs._held.shape), (height, width))
-
-    def run(x: Any, w: Any) -> Any:
-        return lax.conv_general_dilated(
-            x,
-            jnp.reshape(w, (height, width, 1, deep * many)),
-            windows.strides,
-            windows.pads,
-            rhs_dilation=windows.dilations,
-            dimension_numbers=(windows.axes, "HWIO", windows.axes),
-            feature_group_count=deep,
-        )
-
-    return compute(kind, run, inputs, filters, name=name)
+    return convolve(kind, inputs, reshape(filters, [*window, 1, deep * many]), windows, name)
 
 
 @export("nn.depthwise_conv2d")

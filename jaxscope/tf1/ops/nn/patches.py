@@ -15,7 +15,7 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.nn.arguments import either, expect_rank, real_numbers
+from jaxscope.tf1.ops.nn.arguments import either, expect_rank, least_of, real_numbers
 from jaxscope.tf1.ops.nn.windows import Windows, channels_last, inner, sized
 
 __all__ = ["dilation2d", "erosion2d", "extract_image_patches", "max_pool_with_argmax"]
@@ -41,10 +41,6 @@ def _views(x: Any, window: Sequence[int], windows: Windows, filler: Any) -> list
             lax.slice(padded, (0, *starts, 0), (x.shape[0], *ends, x.shape[3]), (1, *windows.strides, 1))
         )
     return found
-
-
-def _least(dtype: Any) -> Any:
-    return -np.inf if jnp.issubdtype(dtype, jnp.inexact) else np.iinfo(dtype).min
 
 
 @export("extract_image_patches", "image.extract_image_patches")
@@ -137,7 +133,7 @@ def max_pool_with_argmax(
     places = np.arange(images * height * width * channels).reshape(images, height, width, channels)
 
     def run(x: Any) -> tuple[jax.Array, jax.Array]:
-        views = jnp.stack(_views(x, window, windows, _least(x.dtype)))
+        views = jnp.stack(_views(x, window, windows, least_of(x.dtype)))
         first = jnp.argmax(views, 0)[None]
         where = jnp.stack(_views(places.astype(target.dtype), window, windows, 0))
         where = jnp.broadcast_to(where, views.shape)
@@ -161,7 +157,7 @@ def _morphed(
         )
     windows.counts(kind, images._held.shape[1:3], window)
     return compute(
-        kind, lambda x, w: join(_views(x, window, windows, _least(x.dtype)), w), images, filters, name=name
+        kind, lambda x, w: join(_views(x, window, windows, least_of(x.dtype)), w), images, filters, name=name
     )
 
 

@@ -14,7 +14,16 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.nn.arguments import MISSING, either, expect_given, expect_rank, floats, real_numbers
+from jaxscope.tf1.ops.nn.arguments import (
+    MISSING,
+    either,
+    expect_given,
+    expect_rank,
+    floats,
+    least_of,
+    real_numbers,
+    widened,
+)
 from jaxscope.tf1.ops.nn.windows import Windows, channels_last, pads_of, sized
 
 __all__ = ["avg_pool", "avg_pool1d", "avg_pool3d", "max_pool", "max_pool1d", "max_pool3d", "pool"]
@@ -60,13 +69,12 @@ def _reduce(x: Any, function: Any, start: float, window: Sequence[int], windows:
 
 
 def _largest(x: Any, window: Sequence[int], windows: Windows) -> Any:
-    least = -np.inf if jnp.issubdtype(x.dtype, jnp.inexact) else np.iinfo(x.dtype).min
-    found: jax.Array = _reduce(jnp.asarray(x), lax.max, least, window, windows)
+    found: jax.Array = _reduce(jnp.asarray(x), lax.max, least_of(x.dtype), window, windows)
     return found
 
 
 def _mean(x: Any, window: Sequence[int], windows: Windows) -> Any:
-    wide = jnp.asarray(x, jnp.float32) if jnp.dtype(x.dtype).itemsize < 4 else jnp.asarray(x)
+    wide = widened(x)
     total: jax.Array = _reduce(wide, lax.add, 0, window, windows)
     pads = windows.pads_for(x.shape, window)
     if not any(map(any, pads)):
