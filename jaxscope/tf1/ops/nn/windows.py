@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.operation import static_ints
 
-__all__ = ["Pads", "Windows", "axes_of", "channels_last", "sized"]
+__all__ = ["Pads", "Windows", "channels_last", "inner", "pads_of", "sized"]
 
 #: "SAME", "VALID", or how much is padded before and after, along each axis that windows slide along.
 Pads = str | tuple[tuple[int, int], ...]
@@ -33,12 +33,6 @@ def channels_last(data_format: Any, rank: int, *, also: Sequence[str] = ()) -> b
     if text not in formats:
         raise TensorValueError(f"data_format must be one of {', '.join(formats)}, not {data_format!r}")
     return str(text).endswith("C")
-
-
-def axes_of(rank: int, *, last: bool) -> str:
-    """Return JAX's letters of the axes of an input."""
-    inner = "DHW"[3 - rank :]
-    return f"N{inner}C" if last else f"NC{inner}"
 
 
 def sized(value: Any, rank: int, argument: str, *, last: bool, whole: bool = False) -> tuple[int, ...]:
@@ -126,7 +120,7 @@ class Windows(NamedTuple):
     @property
     def axes(self) -> str:
         """JAX's letters of the axes of an input."""
-        return axes_of(len(self.strides), last=self.last)
+        return f"N{self.letters}C" if self.last else f"NC{self.letters}"
 
     @property
     def letters(self) -> str:
