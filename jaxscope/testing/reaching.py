@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from jaxscope._core.base import compat
 from jaxscope._core.base.calls import Call
 from jaxscope._core.base.describe import describe
 from jaxscope._core.transform.transform import Transformed
@@ -264,8 +265,8 @@ def _open(jaxpr: core.ClosedJaxpr | core.Jaxpr) -> core.Jaxpr:
 def _scan_needs(equation: Any, results: list[bool]) -> list[bool]:
     body = _open(equation.params["jaxpr"])
     # Constants and what is carried go in as they are; of what is scanned over, each step gets a part.
-    carried = _alike(equation.outvars, body.outvars)
-    constants = _alike(equation.invars, body.invars) - carried
+    carried = compat.whole(equation.outvars, body.outvars)
+    constants = compat.whole(equation.invars, body.invars) - carried
     while True:
         needs = _needed(body, results)
         # What a step needs of the carry, the step before must give.
@@ -275,14 +276,6 @@ def _scan_needs(equation: Any, results: list[bool]) -> list[bool]:
         if more == results[:carried]:
             return [*needs[:constants], *more, *needs[constants + carried :]]
         results = [*more, *results[carried:]]
-
-
-def _alike(outside: Sequence[Any], inside: Sequence[Any]) -> int:
-    """Return how many variables have as many axes outside a loop as in its body."""
-    return sum(
-        len(getattr(one.aval, "shape", ())) == len(getattr(other.aval, "shape", ()))
-        for one, other in zip(outside, inside, strict=True)
-    )
 
 
 def _while_needs(equation: Any, results: list[bool]) -> list[bool]:

@@ -5,7 +5,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType
 from typing import Any, cast
 
@@ -93,6 +93,23 @@ def staging_trace(chain: list[Any] | None = None) -> Any:
     """
     chain = traces() if chain is None else chain
     return next((trace for trace in chain if type(trace).__name__ == "DynamicJaxprTrace"), None)
+
+
+def whole(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+    """Return how many of a scan's operands, or results, its body has whole, and not one step's part of.
+
+    These come first. The equation tells their number in other words from release to release, so what counts
+    is that a part has an axis less; of a reference, that of what it holds.
+
+    Args:
+        outside: The operands or results of the equation.
+        inside: Those of its body.
+    """
+
+    def axes(atom: Any) -> int:
+        return len(getattr(getattr(atom.aval, "inner_aval", atom.aval), "shape", ()))
+
+    return sum(axes(one) == axes(other) for one, other in zip(outside, inside, strict=True))
 
 
 def in_derivative_rule(stop: Any) -> bool:

@@ -6,6 +6,8 @@ from typing import Any, NoReturn, Protocol
 from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Var, jaxpr_as_fun
 
+from jaxscope._core.base import compat
+
 
 class Body(Protocol):
     """A jaxpr that is written again with plain values in the place of Refs.
@@ -81,8 +83,8 @@ def scan(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
     """
     params, operands = equation.params, body.operands(equation)
     step = body.nested(params["jaxpr"], refs)
-    first = sum(map(_is_whole, operands, step.inputs))  # the first of those that are scanned
-    carry = sum(map(_is_whole, equation.outvars, step.results))
+    first = compat.whole(operands, step.inputs)  # the first of those that are scanned
+    carry = compat.whole(equation.outvars, step.results)
     constants = first - carry
     carried = [at for at in step.written if at < constants]
     sliced = [at for at in step.written if at >= first]
@@ -111,15 +113,6 @@ def scan(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
         return [*held[:carry], *stacked[:own], *held[carry:], *stacked[own:]]
 
     body.traced(equation, again, operands, [equation.invars[at] for at in (*carried, *sliced)])
-
-
-def _is_whole(outer: Any, inner: Any) -> bool:
-    """Return whether an operand or a result of a scan is one of its body's, not a stack of them."""
-    return _rank(outer) == _rank(inner)
-
-
-def _rank(atom: Any) -> int:
-    return len(getattr(atom.aval, "inner_aval", atom.aval).shape)  # of what a Ref holds
 
 
 def loop(body: Body, equation: JaxprEqn, refs: tuple[int, ...]) -> None:
