@@ -1,6 +1,7 @@
 """What a program comes to - names, facts, bits, values, gradients, state, errors - to compare two of them."""
 
 import functools
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,7 +34,8 @@ def attempt(way: Callable[[], Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as problem:  # noqa: BLE001 - what jaxscope uses inside must not come out
-        return Failure(type(problem).__name__, getattr(problem, "code", str(problem)[:100]))
+        where = traceback.extract_tb(problem.__traceback__)[-1].name  # all that a bare assertion says
+        return Failure(type(problem).__name__, getattr(problem, "code", str(problem)[:100] or f"in {where}"))
 
 
 def facts(spec: js.VariableSpec) -> tuple[Any, ...]:
