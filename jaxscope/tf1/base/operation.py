@@ -8,7 +8,7 @@ def square(x, name=None):
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,8 @@ __all__ = [
 FOLD_LIMIT = 256
 
 _NUMPYS = frozenset({np.ndarray})
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compute(
@@ -275,7 +277,7 @@ def static_axes(value: Any, rank: int, argument: str = "axis") -> tuple[int, ...
     return tuple(axes)
 
 
-def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def renamed(**old_names: str) -> Callable[[Function], Function]:
     """Return a decorator that lets a function take older names of arguments, as `keep_dims` for `keepdims`.
 
     Args:
@@ -286,7 +288,7 @@ def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., An
     """
     new_of = {old: new for new, olds in old_names.items() for old in olds.split()}
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
 
         @functools.wraps(function)
@@ -306,6 +308,6 @@ def renamed(**old_names: str) -> Callable[[Callable[..., Any]], Callable[..., An
                 args, kwargs = bound.args, bound.kwargs
             return function(*args, **kwargs)
 
-        return call
+        return cast("Function", call)
 
     return decorate
