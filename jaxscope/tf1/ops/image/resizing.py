@@ -9,6 +9,7 @@ from jaxscope.tf1.base.errors import InvalidArgumentError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_ints, static_value
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.arrays.shapes import expand_dims, squeeze
 from jaxscope.tf1.ops.image import interpolation
 from jaxscope.tf1.ops.image.arguments import images_of, size_of
 from jaxscope.tf1.ops.image.cropping import pad_to_bounding_box
@@ -254,9 +255,8 @@ def resize_images(
         raise TensorValueError(f"there is no method {method!r} to resize images", fix="tf.image.ResizeMethod")
     if axis:
         return _METHODS[method](tensor, [rows, columns], align_corners, name)
-    one = compute("ExpandDims", lambda x: jnp.expand_dims(x, 0), tensor)
-    resized = _METHODS[method](one, [rows, columns], align_corners, name)
-    return compute("Squeeze", lambda x: jnp.squeeze(x, 0), resized, name=name)
+    resized = _METHODS[method](expand_dims(tensor, 0), [rows, columns], align_corners, name)
+    return squeeze(resized, 0, name)
 
 
 @export("image.resize_image_with_pad")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 import jaxscope as js
 from jaxscope.tf1.base.converting import convert_to_tensor
@@ -11,11 +10,13 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.arrays.shapes import squeeze
 from jaxscope.tf1.ops.losses.weighing import Reduction, pair, weigh
+from jaxscope.tf1.ops.math.casts import cast
 from jaxscope.tf1.ops.nn.arguments import same_shape
 from jaxscope.tf1.ops.nn.cross_entropies import (
     sigmoid_cross_entropy_with_logits,
-    softmax_cross_entropy_with_logits_v2,
+    softmax_cross_entropy_with_logits,
     sparse_softmax_cross_entropy_with_logits,
 )
 
@@ -52,13 +53,6 @@ def hinge_loss(
     return weigh("hinge_loss", losses, weights, scope, loss_collection, reduction)
 
 
-def _cast(labels: Any, logits: Tensor) -> Tensor:
-    tensor, dtype = convert_to_tensor(labels), logits.dtype
-    if tensor.dtype is dtype:
-        return tensor
-    return compute("Cast", lambda y: jnp.asarray(y).astype(dtype.dtype), tensor)
-
-
 @export("losses.sigmoid_cross_entropy")
 def sigmoid_cross_entropy(
     multi_class_labels: Any,
@@ -88,7 +82,7 @@ def sigmoid_cross_entropy(
     if multi_class_labels is None or logits is None:
         raise TensorValueError(f"{kind} needs both multi_class_labels and logits")
     x = convert_to_tensor(logits)
-    y = _cast(multi_class_labels, x)
+    y = cast(multi_class_labels, x.dtype)
     same_shape(kind, x, y, "logits and labels")
     if label_smoothing > 0:
         y = compute("Smooth", lambda y: y * (1 - label_smoothing) + 0.5 * label_smoothing, y)
@@ -125,13 +119,12 @@ def softmax_cross_entropy(
     if onehot_labels is None or logits is None:
         raise TensorValueError(f"{kind} needs both onehot_labels and logits")
     x = convert_to_tensor(logits)
-    y = _cast(onehot_labels, x)
+    y = cast(onehot_labels, x.dtype)
     same_shape(kind, x, y, "logits and labels")
     if label_smoothing > 0:
         share = label_smoothing / max(*y._held.shape[-1:], 1)
         y = compute("Smooth", lambda y: y * (1 - label_smoothing) + share, y)
-    y = compute("StopGradient", jax.lax.stop_gradient, y)
-    losses = softmax_cross_entropy_with_logits_v2(y, x)
+    losses = softmax_cross_entropy_with_logits(labels=y, logits=x)
     return weigh(kind, losses, weights, scope, loss_collection, reduction)
 
 
@@ -178,4 +171,4 @@ def _without_last(tensor: Tensor) -> Tensor:
     """Return a tensor without its last axis, if that is of size 1."""
     if tensor._held.shape[-1:] != (1,):
         return tensor
-    return compute("Squeeze", lambda x: jnp.squeeze(x, -1), tensor)
+    return squeeze(tensor, -1)

@@ -11,6 +11,8 @@ from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, value_if_known
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.losses.collecting import keep
+from jaxscope.tf1.ops.math.casts import cast
+from jaxscope.tf1.ops.math.pairs import no_nan
 
 __all__ = [
     "Reduction",
@@ -66,10 +68,7 @@ class Reduction:
 
 def as_float32(value: Any) -> Tensor:
     """Return a value as a tensor of float32."""
-    tensor = convert_to_tensor(value)
-    if tensor.dtype == "float32":
-        return tensor
-    return compute("Cast", lambda x: jnp.asarray(x).astype(jnp.float32), tensor)
+    return cast(value, "float32")
 
 
 def pair(kind: str, labels: Any, predictions: Any, second: str = "predictions") -> tuple[Tensor, Tensor]:
@@ -165,5 +164,4 @@ def safe_quotient(total: Any, number: Any) -> Any:
     """Return the quotient, or 0 where the number is 0."""
     if isinstance(number, float):
         return total / number if number else jnp.zeros_like(total)
-    none = number == 0
-    return jnp.where(none, jnp.zeros_like(total), total / jnp.where(none, jnp.ones_like(number), number))
+    return no_nan(total, number)

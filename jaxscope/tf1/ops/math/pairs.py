@@ -17,9 +17,20 @@ from jaxscope.tf1.base.errors import (
 from jaxscope.tf1.base.exporting import export, export_constant
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.math.arithmetic import binary, floordiv, truediv
+from jaxscope.tf1.ops.math.arithmetic import binary, floordiv, multiply, truediv
 
-__all__ = ["add_n", "div", "div_no_nan", "divide", "greater_of", "less_of", "maximum", "minimum", "pow_"]
+__all__ = [
+    "add_n",
+    "div",
+    "div_no_nan",
+    "divide",
+    "greater_of",
+    "less_of",
+    "maximum",
+    "minimum",
+    "no_nan",
+    "pow_",
+]
 
 
 @export("pow", "math.pow")
@@ -157,7 +168,8 @@ def _floats(kind: str, x: Any, y: Any) -> list[Tensor]:
     return [a, b]
 
 
-def _no_nan(x: Any, y: Any) -> jax.Array:
+def no_nan(x: Any, y: Any) -> jax.Array:
+    """Return the quotient of two arrays, and 0 where the divisor is 0; no derivative is NaN there."""
     return jnp.where(y == 0, 0, x / jnp.where(y == 0, 1, y))
 
 
@@ -170,7 +182,7 @@ def div_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
         y: A tensor of the same dtype, or numbers.
         name: A name for the result.
     """
-    return binary("DivNoNan", _no_nan, *_floats("DivNoNan", x, y), name=name)
+    return binary("DivNoNan", no_nan, *_floats("DivNoNan", x, y), name=name)
 
 
 @export("math.multiply_no_nan")
@@ -390,7 +402,7 @@ def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Tensor:
     factor = convert_to_tensor(scalar, tensor.dtype)
     if factor._held.shape:
         raise TensorValueError(f"scalar_mul takes a scalar, not a tensor of shape {factor.get_shape()}")
-    return binary("Mul", jnp.multiply, factor, tensor, fold=np.multiply, name=name)
+    return multiply(factor, tensor, name)
 
 
 @export("add_n", "math.add_n")

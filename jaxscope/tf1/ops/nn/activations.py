@@ -9,6 +9,7 @@ from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_axes
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.math.casts import cast
 from jaxscope.tf1.ops.nn.arguments import floats, real_numbers
 
 __all__ = [
@@ -69,7 +70,7 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Tens
     """
     tensor = real_numbers("LeakyRelu", features)
     if tensor.dtype.is_integer:
-        tensor = compute("Cast", lambda x: jnp.asarray(x).astype(jnp.float32), tensor)
+        tensor = cast(tensor, "float32")
     slope = convert_to_tensor(alpha, tensor.dtype)
     return compute("LeakyRelu", lambda x, a: jnp.where(x > 0, x, a * x), tensor, slope, name=name)
 

@@ -10,6 +10,7 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree, static_int
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.arrays.shapes import expand_dims
 from jaxscope.tf1.ops.nn.arguments import expect_rank, floats
 from jaxscope.tf1.ops.nn.candidates import log_uniform_candidate_sampler
 from jaxscope.tf1.ops.nn.cross_entropies import (
@@ -41,7 +42,7 @@ def _sampled(
         raise TensorTypeError(f"{kind}: labels are whole numbers, not {true.dtype.name}")
     expect_rank(kind, x, 2, "inputs")
     if len(true._held.shape) == 1:
-        true = compute("ExpandDims", lambda y: jnp.expand_dims(y, -1), true)
+        true = expand_dims(true, -1)
     if true._held.shape != (x._held.shape[0], per):
         raise TensorValueError(
             f"{kind}: labels of {true.get_shape()} are not {per} for each of {x._held.shape[0]} inputs",
