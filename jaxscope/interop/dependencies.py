@@ -65,14 +65,13 @@ def _of_equation(equation: Any, taken: list[Flags]) -> list[Flags]:
 
 def _of_scan(equation: Any, taken: list[Flags]) -> list[Flags]:
     """Return what a scan's results depend on: a carry, on what it depends on after any number of steps."""
-    params = equation.params
-    body = params["jaxpr"].jaxpr
+    body = equation.params["jaxpr"].jaxpr
     # Which are carried is told in other words from release to release; what is scanned has an axis more.
     count = _whole(equation.outvars, body.outvars)
     first = _whole(equation.invars, body.invars) - count
     carry = taken[first : first + count]
     while True:
-        results = dependencies(params["jaxpr"].jaxpr, [*taken[:first], *carry, *taken[first + count :]])
+        results = dependencies(body, [*taken[:first], *carry, *taken[first + count :]])
         grown = [old | new for old, new in zip(carry, results[:count], strict=True)]
         if grown == carry:
             return [*carry, *results[count:]]
