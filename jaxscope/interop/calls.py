@@ -1,12 +1,10 @@
 """Calls: the arguments of one, taken apart into arrays and the rest; which calls are alike."""
 
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any
 
 import jax
 import numpy as np
-
-T = TypeVar("T")
 
 _config: Any = jax.config  # whose flags have no types
 
@@ -55,13 +53,3 @@ def _type(array: Any) -> Hashable:
         return array.shape, array.dtype
     aval: Hashable = jax.typeof(array)
     return aval
-
-
-def remembered(kept: dict[Hashable, T], kind: Hashable | None, make: Callable[[], tuple[T, bool]]) -> T:
-    """Return what is kept for a kind; else make it, and keep it where that is said to be safe."""
-    if kind is not None and kind in kept:
-        return kept[kind]
-    made, safe = make()
-    if kind is not None and safe:
-        kept[kind] = made
-    return made

@@ -10,10 +10,9 @@ from jax.core import Tracer
 
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, ask, ask_all, checked, path_text, restructured, write
+from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
-from jaxscope.interop.memory import Memory
-from jaxscope.interop.program import Program
+from jaxscope.interop.plans import Found, Plan, Plans, plan_of
 
 
 def equinox(
@@ -72,12 +71,10 @@ def equinox(
 
 
 class _Split(NamedTuple):
-    """A module and its state, taken apart into arrays and the rest."""
+    """What a module and its state are without their arrays."""
 
-    arrays: list[Any]
     tree: Any
     static: Any
-    state: list[Any]
     state_tree: Any
 
 
@@ -86,18 +83,14 @@ class _Equinox:
         self, eqx: Any, module: Any, state: Any, method: Any, initial: Any, trainable: Trainable
     ) -> None:
         self._eqx, self._method, self._initial, self._trainable = eqx, method, initial, trainable
-        self._make = None if isinstance(module, eqx.Module) else module
-        self._program: Memory[Program] | None = None
-        self._starts: list[Any] = []
-        self._split: Any = None
-        self._leaves: list[Leaf] = []
-        if self._make is None:
-            self._leaves, self._split = self._taken_apart(module, state)
-            self._starts = [*self._split.arrays, *self._split.state]
+        there = isinstance(module, eqx.Module)
+        self._make: Any = None if there else module
+        self._plans = Plans()
+        self._given = plan_of(*_taken_apart(eqx, module, state), trainable) if there else None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        leaves = self.leaves(args, kwargs)
-        values, split = self._ask(), self._split
+        plan = self._plan()
+        leaves, values, split = plan.leaves, plan.ask(self._initial), plan.rest
         count = split.tree.num_leaves
         module = self._eqx.combine(jax.tree.unflatten(split.tree, values[:count]), split.static)
         function = getattr(module, self._method) if isinstance(self._method, str) else self._method
@@ -120,54 +113,45 @@ class _Equinox:
         write(leaves[count:], values[count:], after)
         return result
 
-    def _ask(self) -> list[jax.Array]:
-        if self._program is None:
-            return ask(self._leaves, self._starts)
-        return ask_all(self._leaves, self._program.value, self._initial)
-
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Leaf]:
-        # What holds values of a trace serves one call.
-        if self._split is None or (self._program is not None and not self._program.value.safe):
-            noted: list[Any] = []
-
-            def make(key: Any, _: list[Any]) -> list[Any]:
-                made = self._make(key)  # type: ignore[misc]
-                module, state = made if isinstance(made, tuple) else (made, None)
-                noted[:] = self._taken_apart(module, state)
-                return [*noted[1].arrays, *noted[1].state]
-
-            self._program = Memory(Program(make, ()))
-            leaves, split = noted
-            self._leaves = leaves
-            self._split = split._replace(arrays=[], state=[])  # which are values of a trace
-        return self._leaves
+        return self._plan().leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
         if not 1 <= len(trees) <= 2:
             raise TypeError("what Equinox has is a module, or a module and its state")
-        leaves, split = self._taken_apart(trees[0], trees[1] if len(trees) == 2 else None)
-        values = [*split.arrays, *split.state]
-        return {leaf.name: (value, leaf.trainable) for leaf, value in zip(leaves, values, strict=True)}
+        found, _ = _taken_apart(self._eqx, trees[0], trees[1] if len(trees) == 2 else None)
+        leaves = checked([leaf for leaf, _ in found], self._trainable)
+        return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
 
-    def _taken_apart(self, module: Any, state: Any) -> tuple[list[Leaf], _Split]:
-        eqx = self._eqx
-        arrays, static = eqx.partition(module, _is_variable)
-        found = jax.tree.leaves_with_path(arrays)
-        leaves = [_leaf(path_text(path), value, trained=True) for path, value in found]
-        values: list[Any] = []
-        state_tree = None
-        if state is not None:
-            values, state_tree = jax.tree.flatten(state)
-            names = _state_names(eqx, module, state_tree)
-            leaves += [
-                _leaf(names.get(at, f"state/{at}"), value, trained=False) for at, value in enumerate(values)
-            ]
-        elif any(_has_state(eqx, one) for one in jax.tree.leaves(module, is_leaf=_is_index(eqx))):
-            raise TypeError(
-                "the module has state: pass eqx.nn.make_with_state(...), or state=eqx.nn.State(module)"
-            )
-        split = _Split([value for _, value in found], jax.tree.structure(arrays), static, values, state_tree)
-        return checked(leaves, self._trainable), split
+    def _plan(self) -> Plan:
+        def make(key: Any, _: list[Any]) -> tuple[Found, Any]:
+            made = self._make(key)
+            module, state = made if isinstance(made, tuple) else (made, None)
+            return _taken_apart(self._eqx, module, state)
+
+        return self._given or self._plans.of((), make, (), self._trainable)
+
+
+def _taken_apart(eqx: Any, module: Any, state: Any) -> tuple[list[tuple[Leaf, Any]], _Split]:
+    """Return a leaf for each array of a module and its state, the array itself, and the rest."""
+    arrays, static = eqx.partition(module, _is_variable)
+    found = [
+        (_leaf(path_text(path), value, trained=True), value)
+        for path, value in jax.tree.leaves_with_path(arrays)
+    ]
+    state_tree = None
+    if state is not None:
+        values, state_tree = jax.tree.flatten(state)
+        names = _state_names(eqx, module, state_tree)
+        found += [
+            (_leaf(names.get(at, f"state/{at}"), value, trained=False), value)
+            for at, value in enumerate(values)
+        ]
+    elif any(map(is_index := _is_index(eqx), jax.tree.leaves(module, is_leaf=is_index))):
+        raise TypeError(
+            "the module has state: pass eqx.nn.make_with_state(...), or state=eqx.nn.State(module)"
+        )
+    return found, _Split(jax.tree.structure(arrays), static, state_tree)
 
 
 def _is_variable(leaf: Any) -> bool:
@@ -187,10 +171,6 @@ def _leaf(name: str, value: Any, *, trained: bool) -> Leaf:
 
 def _is_index(eqx: Any) -> Any:
     return lambda node: isinstance(node, eqx.nn.StateIndex)
-
-
-def _has_state(eqx: Any, node: Any) -> bool:
-    return isinstance(node, eqx.nn.StateIndex)
 
 
 def _state_names(eqx: Any, module: Any, tree: Any) -> dict[int, str]:

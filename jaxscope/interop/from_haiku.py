@@ -1,18 +1,17 @@
 """haiku: a function or transformed function of Haiku as a layer."""
 
 import re
-from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
 from jaxscope.interop.adapter import Adapter
-from jaxscope.interop.calls import Call, remembered
+from jaxscope.interop.calls import Call
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, ask_all, checked, path_text, restructured, write
+from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
-from jaxscope.interop.memory import Memory
-from jaxscope.interop.program import Program
+from jaxscope.interop.plans import Found, Plan, Plans
 
 
 def haiku(
@@ -77,25 +76,19 @@ def own_name(module: str, name: str) -> str:
     return "/".join([*filter(None, parts), name])
 
 
-class _Plan(NamedTuple):
-    leaves: list[Leaf]
-    tree: Any
-    program: Program
-
-
 class _Haiku:
     def __init__(
         self, transformed: Any, init: dict[str, Any], initial: Any, others: Any, trainable: Trainable
     ) -> None:
         self._transformed, self._initial, self._trainable = transformed, initial, trainable
         self._init, self._others = init, others
-        self._plans: Memory[dict[Hashable, _Plan]] = Memory({})
+        self._plans = Plans()
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = Call(args, kwargs)
-        leaves, tree, program = self._plan(call)
-        values = ask_all(leaves, program, self._initial, call.arrays, self._others)
-        params, state = jax.tree.unflatten(tree, values)
+        plan = self._plan(call)
+        leaves, values = plan.leaves, plan.ask(self._initial, call.arrays, self._others)
+        params, state = jax.tree.unflatten(plan.rest, values)
         given, refused = keys(1)
         try:
             result, after = self._transformed.apply(
@@ -128,26 +121,14 @@ class _Haiku:
         leaves = checked([leaf for leaf, _ in found], self._trainable)
         return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
 
-    def _plan(self, call: Call) -> _Plan:
-        return remembered(self._plans.value, call.kind, lambda: self._planned(call))
-
-    def _planned(self, call: Call) -> tuple[_Plan, bool]:
-        noted: list[Any] = []
-
-        def init(key: Any, arrays: list[Any]) -> list[Any]:
+    def _plan(self, call: Call) -> Plan:
+        def make(key: Any, arrays: list[Any]) -> tuple[Found, Any]:
             args, kwargs = call.with_arrays(arrays)
             params, state = self._transformed.init(key, *args, **{**kwargs, **self._init})
             found = [*_found(params, trainable=True), *_found(state, trainable=False)]
-            noted[:] = [leaf for leaf, _ in found], jax.tree.structure((params, state))
-            return [value for _, value in found]
+            return found, jax.tree.structure((params, state))
 
-        program = Program(init, call.arrays)
-        found, tree = noted
-        leaves = [
-            leaf._replace(shape=result.shape, dtype=result.dtype)
-            for leaf, result in zip(found, program.results, strict=True)
-        ]
-        return _Plan(checked(leaves, self._trainable), tree, program), program.safe
+        return self._plans.of(call.kind, make, call.arrays, self._trainable)
 
 
 def _found(tree: Mapping[str, Mapping[str, Any]], *, trainable: bool) -> list[tuple[Leaf, Any]]:

@@ -1,17 +1,16 @@
 """linen: a module of Flax Linen as a layer."""
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax
 
 from jaxscope.interop.adapter import Adapter
-from jaxscope.interop.calls import Call, remembered
+from jaxscope.interop.calls import Call
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, ask_all, checked, path_text, restructured, write
+from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
-from jaxscope.interop.memory import Memory
-from jaxscope.interop.program import Program
+from jaxscope.interop.plans import Found, Plan, Plans
 
 
 def linen(
@@ -73,12 +72,6 @@ def linen(
     )
 
 
-class _Plan(NamedTuple):
-    leaves: list[Leaf]
-    tree: Any
-    program: Program
-
-
 class _Linen:
     def __init__(
         self,
@@ -94,13 +87,13 @@ class _Linen:
         self._nn, self._module, self._rngs, self._mutable = nn, module, rngs, mutable
         self._method, self._initial, self._trainable = method, initial, trainable
         self._init = init
-        self._plans: Memory[dict[Hashable, _Plan]] = Memory({})
+        self._plans = Plans()
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = Call(args, kwargs)
-        leaves, tree, program = self._plan(call)
-        values = ask_all(leaves, program, self._initial, call.arrays)
-        given = jax.tree.unflatten(tree, values)
+        plan = self._plan(call)
+        leaves, values = plan.leaves, plan.ask(self._initial, call.arrays)
+        given = jax.tree.unflatten(plan.rest, values)
         written = [name for name in given if name != "params" and self._writes(name)]
         streams, refused = keys(len(self._rngs))
         try:
@@ -129,41 +122,19 @@ class _Linen:
         if len(trees) != 1:
             raise TypeError('variables of Linen are one dict: {"params": ..., "batch_stats": ...}')
         found = self._found(trees[0])
-        leaves = self._checked([leaf for leaf, _ in found])
+        leaves = checked([leaf for leaf, _ in found], self._trainable)
         return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
 
     def _writes(self, collection: str) -> bool:
         return self._mutable if isinstance(self._mutable, bool) else collection in self._mutable
 
-    def _plan(self, call: Call) -> _Plan:
-        return remembered(self._plans.value, call.kind, lambda: self._planned(call))
-
-    def _planned(self, call: Call) -> tuple[_Plan, bool]:
-        noted: list[Any] = []
-
-        def init(key: Any, arrays: list[Any]) -> list[Any]:
+    def _plan(self, call: Call) -> Plan:
+        def make(key: Any, arrays: list[Any]) -> tuple[Found, Any]:
             args, kwargs = call.with_arrays(arrays)
             variables = self._module.init(key, *args, method=self._method, **{**kwargs, **self._init})
-            noted[:] = [self._found(variables), jax.tree.structure(variables, is_leaf=self._is_box)]
-            return [value for _, value in noted[0]]
+            return self._found(variables), jax.tree.structure(variables, is_leaf=self._is_box)
 
-        program = Program(init, call.arrays)
-        found, tree = noted
-        leaves = [
-            leaf._replace(shape=result.shape, dtype=result.dtype)
-            for (leaf, _), result in zip(found, program.results, strict=True)
-        ]
-        return _Plan(self._checked(leaves), tree, program), program.safe
-
-    def _checked(self, leaves: list[Leaf]) -> list[Leaf]:
-        params = {leaf.name for leaf in leaves if leaf.theirs.startswith("params/")}
-        apart = [
-            leaf._replace(name=leaf.theirs)
-            if leaf.name in params and not leaf.theirs.startswith("params/")
-            else leaf
-            for leaf in leaves
-        ]
-        return checked(apart, self._trainable)
+        return self._plans.of(call.kind, make, call.arrays, self._trainable)
 
     def _is_box(self, value: Any) -> bool:
         return isinstance(value, self._nn.meta.AxisMetadata)
@@ -182,7 +153,13 @@ class _Linen:
             collection, _, name = theirs.partition("/")
             leaf = Leaf(theirs, name, value.shape, value.dtype, collection == "params", partitioner)
             found.append((leaf, value))
-        return found
+        params = {leaf.name for leaf, _ in found if leaf.theirs.startswith("params/")}
+        return [
+            (leaf._replace(name=leaf.theirs), value)
+            if leaf.name in params and not leaf.theirs.startswith("params/")
+            else (leaf, value)
+            for leaf, value in found
+        ]
 
     def _write(
         self, leaves: list[Leaf], values: list[Any], written: list[str], after: dict[str, Any]

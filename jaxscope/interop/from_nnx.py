@@ -6,10 +6,9 @@ import jax
 
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys, shaped
-from jaxscope.interop.leaves import Leaf, Trainable, ask, ask_all, checked, path_text, restructured, write
+from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
 from jaxscope.interop.libraries import library
-from jaxscope.interop.memory import Memory
-from jaxscope.interop.program import Program
+from jaxscope.interop.plans import Found, Plan, Plans, plan_of
 
 
 def nnx(
@@ -70,19 +69,14 @@ class _Split(NamedTuple):
 class _Nnx:
     def __init__(self, nnx: Any, module: Any, method: Any, initial: Any, trainable: Trainable) -> None:
         self._nnx, self._method, self._initial, self._trainable = nnx, method, initial, trainable
-        self._make = None if isinstance(module, nnx.Module) else module
-        self._program: Memory[Program] | None = None
-        self._starts: list[Any] = []
-        self._split: Any = None
-        self._leaves: list[Leaf] = []
-        if self._make is None:
-            split = self._taken_apart(module)
-            self._keep(split)
-            self._starts = [value_of(variable) for _, variable in split.variables]
+        there = isinstance(module, nnx.Module)
+        self._make: Any = None if there else module
+        self._plans = Plans()
+        self._given = plan_of(*self._known(module), trainable) if there else None
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        leaves = self.leaves(args, kwargs)
-        nnx, split, values = self._nnx, self._split, self._ask()
+        plan = self._plan()
+        nnx, split, values = self._nnx, plan.rest, plan.ask(self._initial)
         streams = [at for at, (_, one) in enumerate(split.random) if isinstance(one, nnx.RngKey)]
         given, refused = keys(len(streams))
         random = dict(zip(streams, given, strict=False))
@@ -113,26 +107,11 @@ class _Nnx:
                 [path_text(path) for path in set(now) - known],
                 "make all of the module's variables where the module is made",
             )
-        write(leaves, values, [value_of(now[path]) for path, _ in split.variables])
+        write(plan.leaves, values, [value_of(now[path]) for path, _ in split.variables])
         return result
 
-    def _ask(self) -> list[jax.Array]:
-        if self._program is None:
-            return ask(self._leaves, self._starts)
-        return ask_all(self._leaves, self._program.value, self._initial)
-
     def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Leaf]:
-        # What holds values of a trace serves one call.
-        if self._split is None or (self._program is not None and not self._program.value.safe):
-            noted: list[_Split] = []
-
-            def make(key: Any, _: list[Any]) -> list[Any]:
-                noted[:] = [self._taken_apart(self._make(self._nnx.Rngs(key)))]  # type: ignore[misc]
-                return [value_of(one) for _, one in noted[0].variables]
-
-            self._program = Memory(Program(make, ()))
-            self._keep(noted[0], self._program.value.results)
-        return self._leaves
+        return self._plan().leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
         if len(trees) != 1:
@@ -143,10 +122,16 @@ class _Nnx:
             for path, one in self._nnx.to_flat_state(state)
             if not isinstance(one, self._nnx.RngState)
         ]
-        leaves = checked(self._found(found), self._trainable)
+        leaves = checked([self._leaf(path, one) for path, one in found], self._trainable)
         return {
             leaf.name: (value_of(one), leaf.trainable) for leaf, (_, one) in zip(leaves, found, strict=True)
         }
+
+    def _plan(self) -> Plan:
+        def make(key: Any, _: list[Any]) -> tuple[Found, Any]:
+            return self._known(self._make(self._nnx.Rngs(key)))
+
+        return self._given or self._plans.of((), make, (), self._trainable)
 
     def _taken_apart(self, module: Any) -> _Split:
         graph, state = self._nnx.split(module)
@@ -157,36 +142,16 @@ class _Nnx:
             graph, [pair for pair, flag in pairs if flag], [pair for pair, flag in pairs if not flag]
         )
 
-    def _keep(self, split: _Split, results: Any = None) -> None:
-        """Note what the module is, with no value of a trace in it."""
-        leaves = self._found(split.variables)
-        if results is not None:
-            leaves = [
-                leaf._replace(shape=one.shape, dtype=one.dtype)
-                for leaf, one in zip(leaves, results, strict=True)
-            ]
-        self._leaves = checked(leaves, self._trainable)
-        random = [
-            (path, one.replace(jax.ShapeDtypeStruct(value_of(one).shape, value_of(one).dtype)))
-            for path, one in split.random
-        ]
-        variables = (
-            split.variables
-            if results is None
-            else [
-                (path, one.replace(result))
-                for (path, one), result in zip(split.variables, results, strict=True)
-            ]
-        )
-        self._split = _Split(split.graph, random, variables)
+    def _known(self, module: Any) -> tuple[Found, _Split]:
+        """Return a leaf for each variable, its value, and what the module is, with no value in it."""
+        split = self._taken_apart(module)
+        found = [(self._leaf(path, one), value_of(one)) for path, one in split.variables]
+        return found, _Split(split.graph, _bare(split.random), _bare(split.variables))
 
-    def _found(self, variables: list[tuple[Any, Any]]) -> list[Leaf]:
-        leaves: list[Leaf] = []
-        for path, one in variables:
-            value, text = value_of(one), path_text(path)
-            trained = isinstance(one, self._nnx.Param)
-            leaves.append(Leaf(text, text, value.shape, value.dtype, trained, _partitioner(one)))
-        return leaves
+    def _leaf(self, path: tuple[Any, ...], one: Any) -> Leaf:
+        value, text = value_of(one), path_text(path)
+        trained = isinstance(one, self._nnx.Param)
+        return Leaf(text, text, value.shape, value.dtype, trained, _partitioner(one))
 
     def _random(self, one: Any, key: Any) -> Any:
         """Return a random state for a call: from a key, or one of which it will be seen if it is used."""
@@ -199,6 +164,13 @@ class _Nnx:
 def value_of(variable: Any) -> Any:
     """Return what a variable of NNX holds."""
     return variable.get_value() if hasattr(variable, "get_value") else variable.value
+
+
+def _bare(variables: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    return [
+        (path, one.replace(jax.ShapeDtypeStruct(value_of(one).shape, value_of(one).dtype)))
+        for path, one in variables
+    ]
 
 
 def _partitioner(variable: Any) -> Any:

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 import jaxscope as js
-from jaxscope.interop.program import Program
 from jaxscope.interop.sites import users_line
 
 #: True: all that the library trains; False: nothing; or a function of a parameter's own name.
@@ -92,29 +91,6 @@ def ask(leaves: Sequence[Leaf], starts: Sequence[Any]) -> list[jax.Array]:
         )
         for leaf, start in zip(leaves, starts, strict=True)
     ]
-
-
-def ask_all(
-    leaves: Sequence[Leaf], program: Program, initial: Any, arrays: Sequence[Any] = (), others: Any = None
-) -> list[jax.Array]:
-    """Return the variables that stand for a program's results.
-
-    Args:
-        leaves: A leaf for each result.
-        program: What gives initial values.
-        initial: The key that all are drawn with; None: each with its own.
-        arrays: The arrays of the present call.
-        others: The initializer of those that depend on these arrays, and are asked for last; None: what the
-            program gives.
-    """
-    alone = program.alone
-    values = dict(zip(alone, ask([leaves[at] for at in alone], program.starts(initial)), strict=True))
-    last = [at for at in range(len(leaves)) if at not in values]
-    starts = [others] * len(last)
-    if others is None:
-        starts = program.rest([leaf.name for leaf in leaves], [*values.values()], initial, arrays)
-    values |= dict(zip(last, ask([leaves[at] for at in last], starts), strict=True))
-    return [values[at] for at in range(len(leaves))]
 
 
 def write(leaves: Sequence[Leaf], before: Sequence[Any], after: Sequence[Any]) -> None:
