@@ -21,8 +21,11 @@ from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.slicing import slice_
 
 __all__ = [
+    "between",
     "categorical",
+    "classes",
     "draw_key",
+    "logits_of",
     "multinomial",
     "random_crop",
     "random_gamma",
@@ -30,6 +33,8 @@ __all__ = [
     "random_poisson",
     "random_shuffle",
     "random_uniform",
+    "real_dtype",
+    "truncated",
     "truncated_normal",
 ]
 
@@ -66,7 +71,8 @@ def _draw(kind: str, function: Callable[..., Any], *tensors: Tensor, seed: Any, 
     return compute(kind, lambda *arrays: function(key, *arrays), *tensors, known=False, name=name)
 
 
-def _real(dtype: Any, kind: str) -> DType:
+def real_dtype(dtype: Any, kind: str) -> DType:
+    """Return the dtype of what is drawn; `TensorTypeError` unless it is of real numbers."""
     target = canonical(dtype)
     if not target.is_floating:
         raise TensorTypeError(f"{kind} draws real numbers, not {target.name}")
@@ -79,7 +85,7 @@ def _is(tensor: Tensor, number: float) -> bool:
 
 def _scaled(kind: str, law: Callable[..., Any], shape: Any, mean: Any, stddev: Any, **options: Any) -> Tensor:
     """Return draws of a law of mean 0 and deviation 1, scaled and moved."""
-    target, sizes = _real(options["dtype"], kind), static_ints(shape, "shape")
+    target, sizes = real_dtype(options["dtype"], kind), static_ints(shape, "shape")
     center, scale = convert_to_tensor(mean, target), convert_to_tensor(stddev, target)
     seed, name = options["seed"], options["name"]
     if _is(scale, 0):  # nothing is drawn, so no key is needed
@@ -127,7 +133,8 @@ def random_normal(
     return _scaled("RandomNormal", jax.random.normal, shape, mean, stddev, dtype=dtype, seed=seed, name=name)
 
 
-def _truncated(key: Any, shape: Any, dtype: Any) -> jax.Array:
+def truncated(key: Any, shape: Any, dtype: Any) -> jax.Array:
+    """Return numbers of the normal distribution that are within two deviations."""
     return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
 
 
@@ -154,7 +161,7 @@ def truncated_normal(
         KeyStreamError: If no `js.random_keys` is open (`no_key_stream`).
         TensorTypeError: If the dtype is another one (`tensor_type`).
     """
-    return _scaled("TruncatedNormal", _truncated, shape, mean, stddev, dtype=dtype, seed=seed, name=name)
+    return _scaled("TruncatedNormal", truncated, shape, mean, stddev, dtype=dtype, seed=seed, name=name)
 
 
 @export("random_uniform", "random.uniform")
@@ -193,22 +200,15 @@ def random_uniform(
         known = [one._held for one in (low, high) if isinstance(one._held, np.ndarray)]
         if len(known) == 2 and not np.all(known[0] < known[1]):
             raise InvalidArgumentError(f"there is no number from {known[0]} to below {known[1]}")
-        return _draw(
-            "RandomUniformInt",
-            lambda key, a, b: jax.random.randint(key, sizes, a, b, target.dtype),
-            low,
-            high,
-            seed=seed,
-            name=name,
-        )
-    return _draw(
-        "RandomUniform",
-        lambda key, a, b: jax.random.uniform(key, sizes, target.dtype, a, b),
-        low,
-        high,
-        seed=seed,
-        name=name,
-    )
+    kind = "RandomUniformInt" if target.is_integer else "RandomUniform"
+    return _draw(kind, lambda key, a, b: between(key, sizes, target, a, b), low, high, seed=seed, name=name)
+
+
+def between(key: Any, shape: Any, dtype: DType, low: Any, high: Any) -> jax.Array:
+    """Return numbers of a dtype that are anywhere between two limits, below the second one."""
+    if dtype.is_integer:
+        return jax.random.randint(key, shape, low, high, dtype.dtype)
+    return jax.random.uniform(key, shape, dtype.dtype, low, high)
 
 
 @export("random_gamma", "random.gamma")
@@ -236,7 +236,7 @@ def random_gamma(
     Raises:
         KeyStreamError: If no `js.random_keys` is open (`no_key_stream`).
     """
-    target, sizes = _real(dtype, "RandomGamma"), static_ints(shape, "shape")
+    target, sizes = real_dtype(dtype, "RandomGamma"), static_ints(shape, "shape")
     form = convert_to_tensor(alpha, target)
     rate = convert_to_tensor(1 if beta is None else beta, target)
     each = np.broadcast_shapes(form._held.shape, rate._held.shape)
@@ -292,7 +292,8 @@ def _poisson(
     return random_poisson(lam, shape, dtype, seed, name)
 
 
-def _logits(value: Any) -> Tensor:
+def logits_of(value: Any) -> Tensor:
+    """Return a value as a tensor of logits, `[batch, classes]`, or raise an error."""
     tensor = convert_to_tensor(value)
     if tensor._held.ndim != 2:
         raise TensorValueError(f"logits have shape [batch, classes], not {tensor.get_shape()}")
@@ -301,7 +302,8 @@ def _logits(value: Any) -> Tensor:
     return tensor
 
 
-def _classes(key: Any, logits: Any, count: int, dtype: DType) -> jax.Array:
+def classes(key: Any, logits: Any, count: int, dtype: DType) -> jax.Array:
+    """Return so many classes for each row of logits."""
     drawn = jax.random.categorical(key, jnp.expand_dims(logits, 1), shape=(logits.shape[0], count))
     return drawn.astype(dtype.dtype)
 
@@ -326,9 +328,9 @@ def multinomial(
         KeyStreamError: If no `js.random_keys` is open (`no_key_stream`).
         TensorValueError: If the logits have another rank (`tensor_value`).
     """
-    tensor, count = _logits(logits), static_int(num_samples, "num_samples")
+    tensor, count = logits_of(logits), static_int(num_samples, "num_samples")
     target = canonical(output_dtype or "int64")
-    return _draw("Multinomial", lambda key, x: _classes(key, x, count, target), tensor, seed=seed, name=name)
+    return _draw("Multinomial", lambda key, x: classes(key, x, count, target), tensor, seed=seed, name=name)
 
 
 @export("random.categorical")

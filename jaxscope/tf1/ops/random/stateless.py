@@ -7,11 +7,12 @@ import jax.numpy as jnp
 
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
-from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
+from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int, static_ints
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
+from jaxscope.tf1.ops.random.drawing import between, classes, logits_of, real_dtype, truncated
 
 __all__ = [
     "stateless_categorical",
@@ -35,9 +36,7 @@ def _key(seed: Any) -> Any:
 def _scaled(
     kind: str, law: Any, shape: Any, seed: Any, mean: Any, stddev: Any, dtype: Any, name: Any
 ) -> Tensor:
-    target, sizes = canonical(dtype), static_ints(shape, "shape")
-    if not target.is_floating:
-        raise TensorTypeError(f"{kind} draws real numbers, not {target.name}")
+    target, sizes = real_dtype(dtype, kind), static_ints(shape, "shape")
     center, scale = convert_to_tensor(mean, target), convert_to_tensor(stddev, target)
     return compute(
         kind,
@@ -96,11 +95,7 @@ def stateless_truncated_normal(
     Raises:
         TensorValueError: If the seed is not two numbers (`tensor_value`).
     """
-
-    def law(key: Any, sizes: Any, kind: Any) -> jax.Array:
-        return jax.random.truncated_normal(key, -2.0, 2.0, sizes, kind)
-
-    return _scaled("StatelessTruncatedNormal", law, shape, seed, mean, stddev, dtype, name)
+    return _scaled("StatelessTruncatedNormal", truncated, shape, seed, mean, stddev, dtype, name)
 
 
 @export("random.stateless_uniform")
@@ -129,13 +124,14 @@ def stateless_uniform(
     if maxval is None and target.is_integer:
         raise TensorValueError(f"numbers of {target.name} need a maxval")
     low, high = convert_to_tensor(minval, target), convert_to_tensor(1 if maxval is None else maxval, target)
-
-    def draw(words: Any, a: Any, b: Any) -> jax.Array:
-        if target.is_integer:
-            return jax.random.randint(_key(words), sizes, a, b, target.dtype)
-        return jax.random.uniform(_key(words), sizes, target.dtype, a, b)
-
-    return compute("StatelessUniform", draw, _seed(seed), low, high, name=name)
+    return compute(
+        "StatelessUniform",
+        lambda words, a, b: between(_key(words), sizes, target, a, b),
+        _seed(seed),
+        low,
+        high,
+        name=name,
+    )
 
 
 @export("random.stateless_categorical", "random.stateless_multinomial")
@@ -153,18 +149,13 @@ def stateless_categorical(
 
     Raises:
         TensorValueError: If the seed is not two numbers, or the logits have another rank (`tensor_value`).
+        TensorTypeError: If the logits are no real numbers (`tensor_type`).
     """
-    tensor, count, target = (
-        convert_to_tensor(logits),
-        static_int(num_samples, "num_samples"),
-        canonical(dtype),
+    tensor, count, target = logits_of(logits), static_int(num_samples, "num_samples"), canonical(dtype)
+    return compute(
+        "StatelessMultinomial",
+        lambda x, words: classes(_key(words), x, count, target),
+        tensor,
+        _seed(seed),
+        name=name,
     )
-    if tensor._held.ndim != 2:
-        raise TensorValueError(f"logits have shape [batch, classes], not {tensor.get_shape()}")
-
-    def draw(x: Any, words: Any) -> jax.Array:
-        shape = (x.shape[0], count)
-        drawn = jax.random.categorical(_key(words), jnp.expand_dims(x, 1), shape=shape)
-        return drawn.astype(target.dtype)
-
-    return compute("StatelessMultinomial", draw, tensor, _seed(seed), name=name)
