@@ -95,10 +95,10 @@ def to_hsv(x: Any) -> Any:
     """Return hue, saturation and value of red, green and blue, arrays `[..., 3]`."""
     red, green, blue = x[..., 0], x[..., 1], x[..., 2]
     value = jnp.maximum(jnp.maximum(red, green), blue)
-    spread = value - jnp.minimum(jnp.minimum(red, green), blue)
+    least = jnp.minimum(jnp.minimum(red, green), blue)
+    spread = value - least
     one, zero = jnp.ones_like(value), jnp.zeros_like(value)
     # TensorFlow's gradient of the saturation leaves out what is not above zero.
-    least = jnp.minimum(jnp.minimum(red, green), blue)
     least = jnp.where(least > 0, least, jax.lax.stop_gradient(least))
     saturation = jnp.where(value > 0, (value - least) / jnp.where(value > 0, value, one), zero)
     sixth = 1 / (6 * jnp.where(spread > 0, spread, one))

@@ -50,8 +50,10 @@ def _resized(
     name: str | None,
     resize: Callable[[Any, int, int], Any],
     flags: tuple[Any, Any] = (False, False),
+    *,
+    as_float: bool = True,
 ) -> Tensor:
-    """Return a batch of images after `resize(array, axis, target)` for height and width."""
+    """Return a batch of images after `resize(array, axis, target)` of width and height, if they change."""
     tensor = real_numbers(kind, images)
     expect_rank(kind, tensor, 4, "images")
     height, width = _two(size)
@@ -61,7 +63,15 @@ def _resized(
         raise InvalidArgumentError(f"{kind}: align_corners goes not together with half_pixel_centers")
     if min(tensor._held.shape[1:3]) < 1:
         raise InvalidArgumentError(f"{kind}: there is nothing in images of {tensor.get_shape()}")
-    return compute(kind, lambda x: resize(resize(jnp.asarray(x), 2, width), 1, height), tensor, name=name)
+
+    def run(x: Any) -> Any:
+        x = jnp.asarray(x).astype(jnp.float32) if as_float else jnp.asarray(x)
+        for axis, target in ((2, width), (1, height)):
+            if x.shape[axis] != target:
+                x = resize(x, axis, target)
+        return x
+
+    return compute(kind, run, tensor, name=name)
 
 
 def _two(size: Any) -> tuple[int, int]:
@@ -101,9 +111,6 @@ def resize_bilinear(
     """
 
     def resize(x: Any, axis: int, target: int) -> Any:
-        x = x.astype(jnp.float32)
-        if x.shape[axis] == target:
-            return x
         low, high, far = interpolation.bilinear(
             x.shape[axis], target, align_corners=align_corners, half_pixel=half_pixel_centers
         )
@@ -137,14 +144,13 @@ def resize_nearest_neighbor(
     """
 
     def resize(x: Any, axis: int, target: int) -> Any:
-        if x.shape[axis] == target:
-            return x
         places = interpolation.nearest(
             x.shape[axis], target, align_corners=align_corners, half_pixel=half_pixel_centers
         )
         return _at(x, places, axis)
 
-    return _resized("ResizeNearestNeighbor", images, size, name, resize, (align_corners, half_pixel_centers))
+    flags = (align_corners, half_pixel_centers)
+    return _resized("ResizeNearestNeighbor", images, size, name, resize, flags, as_float=False)
 
 
 @export("image.resize_bicubic")
@@ -171,9 +177,6 @@ def resize_bicubic(
     """
 
     def resize(x: Any, axis: int, target: int) -> Any:
-        x = x.astype(jnp.float32)
-        if x.shape[axis] == target:
-            return x
         taps = interpolation.bicubic(
             x.shape[axis], target, align_corners=align_corners, half_pixel=half_pixel_centers
         )
@@ -203,9 +206,6 @@ def resize_area(images: Any, size: Any, align_corners: bool = False, name: str |
     """
 
     def resize(x: Any, axis: int, target: int) -> Any:
-        x = x.astype(jnp.float32)
-        if x.shape[axis] == target:
-            return x
         shares = interpolation.area(x.shape[axis], target, align_corners=align_corners)
         return jnp.einsum("nhwc,yh->nywc" if axis == 1 else "nhwc,xw->nhxc", x, shares, precision="highest")
 
