@@ -15,7 +15,17 @@ from jaxscope.tf1.base.exporting import export, export_constant
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["distance", "elementwise", "identity", "lbeta", "polygamma", "real_only", "round_", "zeta"]
+__all__ = [
+    "distance",
+    "elementwise",
+    "identity",
+    "lbeta",
+    "polygamma",
+    "real_only",
+    "round_",
+    "squares",
+    "zeta",
+]
 
 
 def elementwise(
@@ -96,6 +106,11 @@ def _distance_jvp(primals: Any, tangents: Any) -> Any:
 def distance(x: Any) -> Any:
     """Return the absolute values of an array; their derivative at zero is 0, where JAX's is 1."""
     return _distance(x) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.abs(x)
+
+
+def squares(x: Any) -> Any:
+    """Return the squares of the absolute values of an array."""
+    return jnp.real(x * jnp.conj(x)) if x.dtype.kind == "c" else jnp.square(x)
 
 
 square = elementwise("square math.square", "Square", lax.square, "the square", fold=np.square, whole=True)

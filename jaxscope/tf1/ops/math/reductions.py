@@ -1,6 +1,7 @@
 """Sums, means, maxima over axes."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, renamed, static_axes
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.math.elementwise import distance
+from jaxscope.tf1.ops.math.elementwise import distance, squares
 
 __all__ = [
     "count_nonzero",
@@ -55,12 +56,11 @@ def _reduce(
         "real": not dtype.is_floating,
         "fractions": not (dtype.is_floating or dtype.is_complex),
     }[takes]
-    axes, keep = None, bool(keepdims)
     if takes in {"real", "fractions"}:  # what TensorFlow does in several steps, of which the first takes all
-        axes = static_axes(axis, len(tensor._held.shape))
+        static_axes(axis, len(tensor._held.shape))
     if wrong or dtype.name == "string":
         raise TensorTypeError(f"{kind} does not take tensors of {dtype.name}", fix="tf.cast before")
-    axes = static_axes(axis, len(tensor._held.shape))
+    axes, keep = static_axes(axis, len(tensor._held.shape)), bool(keepdims)
     return compute(
         kind,
         lambda x: function(x, axis=axes, keepdims=keep),
@@ -87,14 +87,8 @@ def reduce_sum(input_tensor: Any, axis: Any = None, keepdims: Any = None, name: 
     """
     tensor = convert_to_tensor(input_tensor)
     dtype = tensor.dtype.dtype
-
-    def total(x: Any, **kept: Any) -> Any:
-        return jnp.sum(x, dtype=dtype, **kept)
-
-    def whole(x: Any, **kept: Any) -> Any:
-        return np.sum(x, dtype=dtype, **kept)
-
-    return _reduce("Sum", total, tensor, axis, keepdims, name, fold=whole)
+    ours, numpys = partial(jnp.sum, dtype=dtype), partial(np.sum, dtype=dtype)
+    return _reduce("Sum", ours, tensor, axis, keepdims, name, fold=numpys)
 
 
 @export("reduce_mean", "math.reduce_mean")
@@ -197,14 +191,8 @@ def reduce_prod(input_tensor: Any, axis: Any = None, keepdims: Any = None, name:
     """
     tensor = convert_to_tensor(input_tensor)
     dtype = tensor.dtype.dtype
-
-    def product(x: Any, **kept: Any) -> Any:
-        return jnp.prod(x, dtype=dtype, **kept)
-
-    def whole(x: Any, **kept: Any) -> Any:
-        return np.prod(x, dtype=dtype, **kept)
-
-    return _reduce("Prod", product, tensor, axis, keepdims, name, fold=whole)
+    ours, numpys = partial(jnp.prod, dtype=dtype), partial(np.prod, dtype=dtype)
+    return _reduce("Prod", ours, tensor, axis, keepdims, name, fold=numpys)
 
 
 @export("reduce_all", "math.reduce_all")
@@ -299,8 +287,7 @@ def reduce_std(input_tensor: Any, axis: Any = None, keepdims: Any = False, name:
 
 
 def _euclidean(x: Any, axis: Any, keepdims: bool) -> jax.Array:
-    squares = jnp.real(x * jnp.conj(x)) if x.dtype.kind == "c" else jnp.square(x)
-    return jnp.sqrt(jnp.sum(squares, axis=axis, keepdims=keepdims))
+    return jnp.sqrt(jnp.sum(squares(x), axis=axis, keepdims=keepdims))
 
 
 @export("math.reduce_euclidean_norm")

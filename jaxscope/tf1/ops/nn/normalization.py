@@ -12,6 +12,7 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree, static_axes, static_int
 from jaxscope.tf1.base.tensor import Tensor
+from jaxscope.tf1.ops.math.elementwise import squares
 from jaxscope.tf1.ops.nn.arguments import either, expect_rank, floats
 from jaxscope.tf1.ops.nn.windows import channels_last
 
@@ -236,8 +237,7 @@ def l2_normalize(
     over = static_axes(either("axis", axis, "dim", dim), len(tensor._held.shape))
 
     def run(x: Any) -> Any:
-        squares = jnp.real(x * jnp.conj(x)) if tensor.dtype.is_complex else jnp.square(x)
-        return x * lax.rsqrt(jnp.maximum(jnp.sum(squares, over, keepdims=True), epsilon))
+        return x * lax.rsqrt(jnp.maximum(jnp.sum(squares(x), over, keepdims=True), epsilon))
 
     return compute("L2Normalize", run, tensor, name=name)
 
