@@ -144,6 +144,30 @@ def test_state_in_the_order_of_the_program():
     assert (float(state["n"]), state["rows"].tolist()) == (5, [1, 0, 2])
 
 
+def test_state_in_a_collection_of_the_program():
+    """State that no collection of TF1's has is read as it was written, too; and steps know of it."""
+
+    @js.transform
+    def net():
+        got = tf.get_variable("got", initializer=0.0, collections=["mine"], trainable=False)
+        made = tf.Variable(1.0, collections=[], trainable=False, name="made")
+        return got.assign(3.0), got.value(), made.assign_add(got), made.value()
+
+    results, state = net.apply_with_state(net.init(KEY))
+    assert [*map(float, results)] == [3, 3, 4, 4]
+    assert (float(state["got"]), float(state["made"])) == (3, 4)
+
+    @tf.train_step
+    def step(x):
+        share = tf.get_variable("share", initializer=2.0, collections=["mine"], trainable=False)
+        loss = tf.reduce_sum(x * tf.get_variable("w", [2])) * share
+        tf.train.GradientDescentOptimizer(0.5).minimize(loss)
+
+    before = step.init(KEY, jnp.ones(2))
+    _, after = step(before, jnp.ones(2))
+    np.testing.assert_allclose(after["w"], before["w"] - 1)
+
+
 def test_a_trainable_variable_is_assigned_to():
     """Its value holds for the pass, which is said once; a wrong shape is an error."""
 

@@ -52,7 +52,7 @@ def variables(run: Reader, key: str, matches: Callable[[str], Any] | None) -> di
     return {
         name: run.value_of(entry)
         for name, entry in run.books.entries.items()
-        if key in entry.collections and (matches is None or matches(name))
+        if (matches is None or matches(name)) and (key in entry.request.kept_in or key in entry.added_to)
     }
 
 

@@ -16,7 +16,7 @@ from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValu
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.tensor import Tensor, wrap
 from jaxscope.tf1.ops.border import function
-from jaxscope.tf1.ops.variables.variable import Variable, trained
+from jaxscope.tf1.ops.variables.variable import Variable, all_variables, trained
 
 __all__ = ["TrainStep", "gradients", "gradients_of", "train_step"]
 
@@ -91,21 +91,17 @@ class _Run:
         return made
 
     def _values(self) -> Mapping[str, Any]:
-        if self.values is not None:
-            return self.values
-        named = {**js.global_variables(), **js.local_variables(), **js.model_variables()}
-        return {**named, **js.trainable_variables()}
+        return all_variables() if self.values is None else self.values
 
 
 def _reaching(jaxpr: Any) -> list[bool]:
     """Tell of each input of a program whether its first output depends on it."""
-    needed = {jaxpr.outvars[0]} if hasattr(jaxpr.outvars[0], "count") else set()
-    needed |= {one for one in jaxpr.outvars[:1] if not hasattr(one, "val")}
+    needed = {one for one in jaxpr.outvars[:1] if not isinstance(one, jax.extend.core.Literal)}
     for equation in reversed(jaxpr.eqns):
         if equation.primitive.name == "stop_gradient":
             continue
         if any(out in needed for out in equation.outvars):
-            needed |= {one for one in equation.invars if not hasattr(one, "val")}
+            needed |= {one for one in equation.invars if not isinstance(one, jax.extend.core.Literal)}
     return [one in needed for one in jaxpr.invars]
 
 
@@ -138,9 +134,6 @@ def gradients_of(
     tensors = [convert_to_tensor(loss) for loss in losses]
     if any(not tensor.dtype.is_floating for tensor in tensors):
         raise TensorTypeError("a loss must be of fractions", losses=", ".join(map(repr, tensors)))
-    over = trained.get()
-    if over and run.target is None and run.count >= len(run.known):
-        pass  # the loss was computed before what was trained since; so it is once more
     scale = None if weights is None else [None if one is None else as_array(one) for one in weights]
     found = run.gradients(tensors, [one._full for one in variables], scale)
     return [None if grad is None else wrap(grad, "Gradient") for grad in found]

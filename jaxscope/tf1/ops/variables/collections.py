@@ -1,6 +1,6 @@
 """`tf.get_collection` and its like: variables as objects, all else as tensors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NoReturn, Self
 
 import jax
@@ -9,7 +9,14 @@ import jaxscope as js
 from jaxscope.tf1.base.errors import GraphLifeError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.tensor import wrap
-from jaxscope.tf1.ops.variables.variable import Variable, known_object, object_of, objects_of
+from jaxscope.tf1.ops.variables.variable import (
+    NAMED,
+    Variable,
+    all_variables,
+    known_object,
+    object_of,
+    objects_of,
+)
 
 __all__ = ["GraphKeys", "add_to_collection", "get_collection", "members", "seen"]
 
@@ -55,8 +62,7 @@ def members(key: Any, found: list[Any]) -> list[Any]:
         known = known_object(value)
         if known is None:
             if names is None:
-                variables = {**js.global_variables(), **js.local_variables(), **js.model_variables()}
-                names = {id(array): name for name, array in variables.items()}
+                names = {id(array): name for name, array in all_variables().items()}
                 trainable = js.trainable_variables()
             name = names.get(id(value))
             if name is not None:
@@ -83,19 +89,10 @@ def get_collection(key: Any, scope: str | None = None) -> list[Any]:
     Raises:
         NoPassError: Outside of a transformed function.
     """
-    named = _NAMED.get(key) if isinstance(key, str) else None
+    named = NAMED.get(key) if isinstance(key, str) else None
     if named is not None:
         return list(objects_of(named(scope)))
     return members(key, js.get_collection(key, scope))
-
-
-#: The collections of variables alone, which have names.
-_NAMED: dict[str, Callable[..., dict[str, Any]]] = {
-    "variables": js.global_variables,
-    "trainable_variables": js.trainable_variables,
-    "local_variables": js.local_variables,
-    "model_variables": js.model_variables,
-}
 
 
 class _Ref(list[Any]):

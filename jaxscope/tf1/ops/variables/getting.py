@@ -21,7 +21,7 @@ from jaxscope.tf1.ops.variables.adapting import (
     shape_of,
 )
 from jaxscope.tf1.ops.variables.initializers import initializer_of, tf_initializer
-from jaxscope.tf1.ops.variables.variable import _KEPT_NOWHERE, known_object, object_of
+from jaxscope.tf1.ops.variables.variable import kept_in, known_object, object_of
 
 __all__ = ["get_local_variable", "get_variable", "getter_on_arrays"]
 
@@ -83,15 +83,12 @@ def get_variable(
     del caching_device, validate_shape, use_resource, synchronization, aggregation
     if isinstance(initializer, list | tuple) and shape is None:
         initializer = array_of(as_given(initializer, dtype))
-    keys = None if collections is None else list(collections)
-    if keys == [] and trainable is False:
-        keys = [_KEPT_NOWHERE]
     kwargs: dict[str, Any] = {
         "dtype": dtype_of(dtype),
         "initializer": initializer_of(initializer),
         "regularizer": on_arrays(regularizer),
         "trainable": trainable is not False,
-        "collections": keys,
+        "collections": kept_in(collections, trainable is not False),
         "partitioner": partitioner_of(partitioner),
         "constraint": on_arrays(constraint),
         "custom_getter": getter_on_arrays(custom_getter),

@@ -4,6 +4,7 @@ import contextvars
 import re
 import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 import jax
@@ -17,10 +18,7 @@ from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.pending import is_pending
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
-from jaxscope.tf1.ops.variables.adapting import (
-    on_arrays,
-    value_of,
-)
+from jaxscope.tf1.ops.variables.adapting import on_arrays, value_of
 from jaxscope.tf1.ops.variables.remaking import starting_value
 from jaxscope.tf1.ops.variables.traces import trace_state
 
@@ -32,7 +30,14 @@ trained: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
 #: The objects, by the identity of the array that they were got with last.
 _objects: "weakref.WeakValueDictionary[int, Variable]" = weakref.WeakValueDictionary()
 
-_KEPT_NOWHERE = "jaxscope.tf1"  # a collection for variables that are in none
+#: The collections of variables alone, by which these are found: key -> by full name.
+NAMED: dict[str, Callable[..., dict[str, Any]]] = {
+    "variables": js.global_variables,
+    "trainable_variables": js.trainable_variables,
+    "local_variables": js.local_variables,
+    "model_variables": js.model_variables,
+}
+_ELSEWHERE = "jaxscope.tf1"  # a collection for variables that are in none of these
 
 
 @export("Variable", "VariableV1")
@@ -112,14 +117,11 @@ class Variable:
         if initial_value is None:
             raise TensorValueError("tf.Variable needs an initial_value", code="no_initial_value")
         trainable = trainable is not False
-        keys: Any = None if collections is None else list(collections)
-        if keys == [] and not trainable:
-            keys = [_KEPT_NOWHERE]
         start, sizes = start_of(initial_value, dtype)
         array = js.Variable(
             start,
             trainable,
-            keys,
+            kept_in(collections, trainable),
             name="Variable" if name is None else name,
             dtype=None if sizes is None else start.dtype,
             shape=sizes,
@@ -399,7 +401,7 @@ def changed_values() -> dict[str, Any] | None:
     over = trained.get()
     if over is not None:
         return over
-    return js.per_pass(_KEPT_NOWHERE, _Changed).values if _passes else None
+    return js.per_pass(_ELSEWHERE, _Changed).values if _passes else None
 
 
 def written(variable: Variable, new: Any) -> Any:
@@ -414,7 +416,7 @@ def written(variable: Variable, new: Any) -> Any:
         return variable._read()
     over = trained.get()
     if over is None:
-        over = js.per_pass(_KEPT_NOWHERE, _Changed).values
+        over = js.per_pass(_ELSEWHERE, _Changed).values
         _warn(variable)
     over[variable._full] = jax.numpy.asarray(new)
     return over[variable._full]
@@ -435,23 +437,37 @@ def _warn(variable: Variable) -> None:
         )
 
 
-_BY_NAME = (js.global_variables, js.local_variables, js.model_variables, js.trainable_variables)
+def kept_in(collections: Any, trainable: bool) -> list[Any] | None:
+    """Return the collections of a new variable as `js` takes them, among them one by which it is found."""
+    if collections is None:
+        return None
+    keys = list(collections)
+    return keys if trainable or any(key in keys for key in NAMED) else [*keys, _ELSEWHERE]
 
 
 def read(name: str) -> Any:
     """Return the array that a variable of this pass is now, by its full name, or None."""
     pattern = re.escape(name) + "$"
-    for find in _BY_NAME:
+    for find in NAMED.values():
         found = find(pattern).get(name)
         if found is not None:
             return found
-    kept = js.get_collection(_KEPT_NOWHERE, pattern)
+    kept = js.get_collection(_ELSEWHERE, pattern)
     return kept[0] if kept else None
+
+
+def all_variables() -> dict[str, Any]:
+    """Return what all variables of this pass are now, by full name."""
+    objects = [known_object(array) for array in js.get_collection(_ELSEWHERE)]
+    found = {one._full: one._array for one in objects if one is not None}
+    for find in NAMED.values():
+        found |= find()
+    return found
 
 
 def found_name(array: Any, own: str | None) -> str | None:
     """Return the full name of a variable that was just made."""
-    for find in _BY_NAME:
+    for find in NAMED.values():
         for name, value in reversed(find().items()):
             if value is array:
                 return name
