@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxscope.checkpoint import formats, reads
+from jaxscope.checkpoint import contents, formats, reads
+from jaxscope.checkpoint.reader import load_checkpoint
 from jaxscope.checkpoint.tf1 import state
 from jaxscope.errors import near
 
@@ -31,9 +32,7 @@ def list_variables(path: str | os.PathLike[str]) -> list[tuple[str, list[int]]]:
         >>> js.checkpoint.list_variables(path)
         [('a/w', [2, 3]), ('global_step', [])]
     """
-    stored = formats.opened(os.fspath(path), mapped=True)
-    names = [name for name in stored.entries if not reads.is_hidden(stored, name)]
-    return [(name, list(stored.entries[name].shape)) for name in sorted(names)]
+    return sorted(load_checkpoint(path).get_variable_to_shape_map().items())
 
 
 def load_variable(path: str | os.PathLike[str], name: str) -> np.ndarray[Any, Any]:
@@ -59,6 +58,7 @@ def load_variable(path: str | os.PathLike[str], name: str) -> np.ndarray[Any, An
         array(7)
     """
     stored = formats.opened(os.fspath(path), mapped=True)
+    contents.check_version(stored)
     asked = name if name in stored.entries else name.removesuffix(":0")
     if asked not in stored.entries:
         close = near(asked, stored.entries)

@@ -39,6 +39,25 @@ def test_as_they_are(tmp_path: Path, name: str):
         reader["a/v"]
 
 
+def test_of_a_later_version(tmp_path: Path):
+    """What was saved by rules that nobody knows yet is not guessed at, whoever looks."""
+    path = tmp_path / "m.safetensors"
+    js.checkpoint.save(path, {"w": np.ones(2)})
+    saved = path.read_bytes()
+    assert saved.count(b'"jaxscope":"1"') == 1
+    path.write_bytes(saved.replace(b'"jaxscope":"1"', b'"jaxscope":"2"'))
+    lookers = [
+        js.checkpoint.load,
+        js.checkpoint.load_checkpoint,
+        js.checkpoint.list_variables,
+        lambda path: js.checkpoint.load_variable(path, "w"),
+    ]
+    for look in lookers:
+        with pytest.raises(js.errors.CheckpointError) as caught:
+            look(path)
+        assert caught.value.code == "unsupported"
+
+
 def test_of_others(tmp_path: Path):
     """What cannot be a variable here is told, with the reason."""
     np.savez(tmp_path / "a.npz", w=np.ones(2), words=np.array(["a", "b"]))
