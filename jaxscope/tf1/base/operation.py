@@ -29,6 +29,7 @@ __all__ = [
     "drawn_later",
     "renamed",
     "static_axes",
+    "static_axis",
     "static_int",
     "static_ints",
     "static_shape",
@@ -267,14 +268,25 @@ def static_axes(value: Any, rank: int, argument: str = "axis") -> tuple[int, ...
     """
     if value is None:
         return None
-    axes: list[int] = []
-    for axis in static_ints(value, argument):
-        if not -rank <= axis < rank:
-            raise TensorValueError(f"{argument} {axis} is out of range for a tensor of rank {rank}")
-        axes.append(axis % rank)
+    axes = tuple(_inside(axis, rank, argument) for axis in static_ints(value, argument))
     if len(set(axes)) < len(axes):
-        raise TensorValueError(f"{argument} {tuple(axes)} names one twice")
-    return tuple(axes)
+        raise TensorValueError(f"{argument} {axes} names one twice")
+    return axes
+
+
+def static_axis(value: Any, rank: int, argument: str = "axis") -> int:
+    """Return one axis of an array of that rank, not negative, by the rules of `static_value`.
+
+    Raises:
+        TensorValueError: If it is out of range, or not one number (`tensor_value`).
+    """
+    return _inside(static_int(value, argument), rank, argument)
+
+
+def _inside(axis: int, rank: int, argument: str) -> int:
+    if not -rank <= axis < rank:
+        raise TensorValueError(f"{argument} {axis} is out of range for a tensor of rank {rank}")
+    return axis % rank
 
 
 def renamed(**old_names: str) -> Callable[[Function], Function]:

@@ -10,7 +10,7 @@ from jax.core import Tracer
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_int
+from jaxscope.tf1.base.operation import compute, static_axis, static_int
 from jaxscope.tf1.base.tensor import Tensor
 
 __all__ = ["batch_gather", "check_indices", "gather", "gather_nd", "places", "whole_numbers"]
@@ -71,10 +71,7 @@ def gather(
     tensor, where = convert_to_tensor(params), whole_numbers(indices)
     shape, batch = tensor._held.shape, static_int(batch_dims, "batch_dims")
     batch = batch + where._held.ndim if batch < 0 else batch
-    along = batch if axis is None else static_int(axis, "axis")
-    if not -len(shape) <= along < len(shape):
-        raise TensorValueError(f"axis {along} is out of range for a tensor of rank {len(shape)}")
-    along %= len(shape)
+    along = static_axis(batch if axis is None else axis, len(shape))
     if not 0 <= batch <= min(along, where._held.ndim) or shape[:batch] != where._held.shape[:batch]:
         raise TensorValueError(
             f"batch_dims {batch} does not fit tensors of {tensor.get_shape()} and {where.get_shape()}"

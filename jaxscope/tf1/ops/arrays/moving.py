@@ -14,6 +14,7 @@ from jaxscope.tf1.base.operation import (
     compute,
     renamed,
     static_axes,
+    static_axis,
     static_int,
     static_ints,
     static_value,
@@ -116,8 +117,7 @@ def repeat(input: Any, repeats: Any, axis: Any = None, name: str | None = None) 
         NotStaticError: If the numbers are not known while tracing (`not_static`).
     """
     tensor, known = convert_to_tensor(input), static_value(repeats, "repeats")
-    axes = static_axes(axis, tensor._held.ndim)
-    where = None if axes is None else axes[0]
+    where = None if axis is None else static_axis(axis, tensor._held.ndim)
     size = tensor._held.size if where is None else tensor._held.shape[where]
     if known.ndim > 1 or (known.ndim and known.size not in {1, size}):
         raise TensorValueError(f"repeats of shape {known.shape} for {size} parts")

@@ -12,7 +12,7 @@ from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.dtypes import canonical
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_axes, static_int, static_value
+from jaxscope.tf1.base.operation import compute, static_axis, static_int, static_value
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.choosing import chosen
 from jaxscope.tf1.ops.arrays.gathering import whole_numbers
@@ -26,10 +26,10 @@ def _order(values: Any, axis: Any, direction: str) -> tuple[Tensor, int, bool]:
         raise TensorTypeError(f"tensors of {tensor.dtype.name} have no order")
     if static_value(axis, "axis").ndim:
         raise TensorValueError(f"the axis is one number, not {axis!r}")
-    axes = static_axes([static_int(axis, "axis")], tensor._held.ndim)
+    along = static_axis(axis, tensor._held.ndim)
     if direction not in {"ASCENDING", "DESCENDING"}:
         raise TensorValueError(f"direction is ASCENDING or DESCENDING, not {direction!r}")
-    return tensor, axes[0] if axes else 0, direction == "DESCENDING"
+    return tensor, along, direction == "DESCENDING"
 
 
 @export("sort")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute_tree, static_int, static_ints, static_value
+from jaxscope.tf1.base.operation import compute_tree, static_axis, static_int, static_ints, static_value
 from jaxscope.tf1.base.tensor import Tensor
 
 __all__ = ["split", "unstack"]
@@ -36,10 +36,8 @@ def split(
         raise TensorTypeError(
             "the axis of a split is one whole number", fix="tf.split(value, num_or_size_splits, axis)"
         )
-    where, shape = static_int(axis, "axis"), tensor._held.shape
-    if not -len(shape) <= where < len(shape):
-        raise TensorValueError(f"axis {where} is out of range for a tensor of rank {len(shape)}")
-    size = shape[where]
+    where = static_axis(axis, len(tensor._held.shape))
+    size = tensor._held.shape[where]
     wanted = static_value(num_or_size_splits, "num_or_size_splits")
     if wanted.ndim == 0:
         count = static_int(num_or_size_splits, "num_or_size_splits")
@@ -94,13 +92,11 @@ def unstack(value: Any, num: Any = None, axis: Any = 0, name: str | None = "unst
         TensorValueError: If the axis is out of range, or has another size (`tensor_value`).
     """
     tensor = convert_to_tensor(value)
-    where, shape = static_int(axis, "axis"), tensor._held.shape
-    if not -len(shape) <= where < len(shape):
-        raise TensorValueError(f"axis {where} is out of range for a tensor of rank {len(shape)}")
-    size = shape[where]
+    where = static_axis(axis, len(tensor._held.shape))
+    size = tensor._held.shape[where]
     if num is not None and static_int(num, "num") != size:
         raise TensorValueError(f"the axis has size {size}, where num says {num}")
-    before = (slice(None),) * (where % len(shape))
+    before = (slice(None),) * where
     parts: list[Tensor] = compute_tree(
         "Unpack",
         lambda x: [jnp.asarray(x)[(*before, i)] for i in range(size)],

@@ -12,16 +12,10 @@ from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import canonical
 from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, renamed, static_axes, static_int
+from jaxscope.tf1.base.operation import compute, renamed, static_axis
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["argmax", "argmin", "cumprod", "cumsum", "one_axis"]
-
-
-def one_axis(axis: Any, rank: int, argument: str = "axis") -> int:
-    """Return one axis of a tensor of that rank, not negative; `TensorValueError` if there is no such."""
-    axes = static_axes([static_int(axis, argument)], rank, argument)
-    return 0 if axes is None else axes[0]
+__all__ = ["argmax", "argmin", "cumprod", "cumsum"]
 
 
 def _running(
@@ -36,7 +30,7 @@ def _running(
     tensor = convert_to_tensor(x)
     if tensor.dtype.is_bool:
         raise TensorTypeError(f"{kind} does not take tensors of bool", fix="tf.cast(x, tf.int32)")
-    where, dtype = one_axis(axis, len(tensor._held.shape)), tensor.dtype.dtype
+    where, dtype = static_axis(axis, len(tensor._held.shape)), tensor.dtype.dtype
 
     def run(module: Any, flip: Callable[..., Any], array: Any) -> Any:
         if reverse:
@@ -134,7 +128,7 @@ def cumulative_logsumexp(
     tensor = convert_to_tensor(x)
     if not tensor.dtype.is_floating:
         raise TensorTypeError(f"CumulativeLogsumexp does not take tensors of {tensor.dtype.name}")
-    where = one_axis(axis, len(tensor._held.shape))
+    where = static_axis(axis, len(tensor._held.shape))
 
     def run(array: Any) -> jax.Array:
         if exclusive and array.shape[where]:
@@ -155,7 +149,7 @@ def _place(kind: str, input: Any, axis: Any, output_type: Any, name: str | None)
         raise TensorTypeError(f"output_type is tf.int32 or tf.int64, not {target.name}")
     if isinstance(axis, list | tuple):
         raise TensorTypeError("the axis of argmax and argmin is one number, not a list")
-    where = one_axis(0 if axis is None else axis, len(tensor._held.shape))
+    where = static_axis(0 if axis is None else axis, len(tensor._held.shape))
     if not tensor._held.shape[where]:
         raise TensorValueError(f"{kind} over an axis of size 0 has no result", code="empty_axis")
     best, rest = (jnp.argmax, -jnp.inf) if kind == "ArgMax" else (jnp.argmin, jnp.inf)

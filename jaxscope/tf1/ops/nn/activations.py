@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_axes
+from jaxscope.tf1.base.operation import compute, static_axis
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.math.casts import cast
 from jaxscope.tf1.ops.nn.arguments import floats, real_numbers
@@ -169,5 +169,5 @@ def crelu(features: Any, name: str | None = None, axis: Any = -1) -> Tensor:
         TensorValueError: If the axis is out of range (`tensor_value`).
     """
     tensor = real_numbers("CRelu", features)
-    where = static_axes(axis, len(tensor._held.shape)) or (-1,)
-    return compute("CRelu", lambda x: jax.nn.relu(jnp.concatenate([x, -x], where[0])), tensor, name=name)
+    where = static_axis(axis, len(tensor._held.shape))
+    return compute("CRelu", lambda x: jax.nn.relu(jnp.concatenate([x, -x], where)), tensor, name=name)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
 from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_axes
+from jaxscope.tf1.base.operation import compute, static_axis
 from jaxscope.tf1.base.tensor import Tensor, known_value
 from jaxscope.tf1.ops.nn.arguments import either, expect_rank, floats, same_shape, widened
 
@@ -61,8 +61,7 @@ def softmax_cross_entropy_with_logits_v2(
         TensorValueError: If shapes do not fit, or both `axis` and `dim` are given (`shapes_disagree`, ...).
         TensorTypeError: If the logits are of another dtype (`tensor_type`).
     """
-    where = either("axis", axis, "dim", dim)
-    return _softmax_cross_entropy(labels, logits, -1 if where is None else where, name, stopped=False)
+    return _softmax_cross_entropy(labels, logits, either("axis", axis, "dim", dim), name, stopped=False)
 
 
 @export("nn.softmax_cross_entropy_with_logits")
@@ -98,10 +97,9 @@ def _softmax_cross_entropy(labels: Any, logits: Any, axis: Any, name: str | None
         raise TensorValueError(f"{kind} needs both labels and logits")
     x, y = floats(kind, logits), convert_to_tensor(labels)
     expect_rank(kind, x, 1, "logits", at_least=True)
-    (where,) = static_axes(axis, len(x._held.shape)) or (-1,)
     rank, shape = len(x._held.shape), y._held.shape
-    last = where % rank == rank - 1
-    mine, its = x._held.shape, (1,) * (rank - len(shape)) + shape if last else shape
+    where = static_axis(-1 if axis is None else axis, rank)
+    mine, its = x._held.shape, (1,) * (rank - len(shape)) + shape if where == rank - 1 else shape
     rows = (
         math.prod(mine) // max(mine[where], 1),
         math.prod(its) // max(its[where], 1) if len(its) == rank else 0,
