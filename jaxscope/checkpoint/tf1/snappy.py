@@ -19,7 +19,7 @@ def decompressed(data: Bytes) -> memoryview:
         ImportError: cramjam is not installed.
     """
     try:
-        snappy: Any = importlib.import_module("cramjam").snappy
+        cramjam: Any = importlib.import_module("cramjam")  # an extra, which type checkers need not have
     except ImportError as problem:
         raise ImportError("compressed checkpoints need cramjam: pip install 'jaxscope[tf1]'") from problem
     length, _ = varint(data, 0)
@@ -27,15 +27,9 @@ def decompressed(data: Bytes) -> memoryview:
         raise WrongError(f"{len(data):,} bytes of Snappy would be {length:,}")
     made = np.empty(length, np.uint8)
     try:
-        count = snappy.decompress_raw_into(np.frombuffer(data, np.uint8), made)
-    except cramjam_error() as problem:
+        count = cramjam.snappy.decompress_raw_into(np.frombuffer(data, np.uint8), made)
+    except cramjam.DecompressionError as problem:
         raise WrongError(f"what is compressed cannot be read: {str(problem)[:100]}") from None
     if count != length:
         raise WrongError(f"{count:,} bytes were compressed, not {length:,}")
     return made.data
-
-
-def cramjam_error() -> type[Exception]:
-    """Return what cramjam raises about bytes that are not of a format."""
-    found: type[Exception] = importlib.import_module("cramjam").DecompressionError
-    return found

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxscope.checkpoint.stored import size_of
 from jaxscope.checkpoint.tf1.checksums import extended, masked
 from jaxscope.checkpoint.tf1.wire import Bytes, WrongError, varint
 
@@ -17,7 +18,7 @@ def decoded(data: Bytes, shape: tuple[int, ...], crc: int, *, big: bool) -> np.n
         crc: The masked checksum of all.
         big: Whether the file is of a machine whose high byte is first; the checksum in it may be, too.
     """
-    count, at, total = int(np.prod(shape, dtype=object)), 0, 0
+    count, at, total = size_of(shape), 0, 0
     lengths: list[int] = []
     for _ in range(count):
         length, at = varint(data, at)
