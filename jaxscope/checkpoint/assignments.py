@@ -77,9 +77,15 @@ class _Assignments:
             self._split(name, parts)
         else:
             new = _name_of(target)
-            if new not in matching.wanted(self._specs, [new]) and not matching.stacks(self._specs, [new]):
+            if not self._is_known(new):
                 self.problems.append(f"{new!r} is no variable of the specs")
             self._put(new, name)
+
+    def _is_known(self, new: str) -> bool:
+        """Tell whether a name is a variable's, or that of a layer or of a stack of some."""
+        if new in self._specs:  # else it takes a look at all of them
+            return True
+        return new in matching.wanted(self._specs, [new]) or bool(matching.stacks(self._specs, [new]))
 
     def _parts_of(self, new: str) -> list[str]:
         """Return the parts that specs have of a variable, if they have parts, and not the variable."""
