@@ -50,11 +50,11 @@ def opened(path: str, *, mapped: bool) -> Stored | None:
     if glob.glob(f"{glob.escape(prefix)}.data-?????-of-?????"):
         raise damaged(path, f"its index {prefix + ENDING!r} is not there")
     files = old_files(path)
-    if not any(map(is_table, files)):
+    ends = list(map(is_table, files))
+    if not any(ends):
         return None
-    for file in files:
-        if not is_table(file):
-            raise damaged(file, "it does not end as a checkpoint of TF1 does")
+    if not all(ends):
+        raise damaged(files[ends.index(False)], "it does not end as a checkpoint of TF1 does")
     if files != [path]:
         counts = {int(file[-5:]) for file in files}
         if len(counts) > 1 or len(files) not in counts:
