@@ -248,6 +248,22 @@ TIES = {
         [[0.5, 0.5, 1]],
     ),
     "clip_by_norm": (lambda x: tf.clip_by_norm(x, 1.0), (jnp.zeros(2),), [[1, 1]]),
+    "norm_at_limit": (lambda x: tf.clip_by_norm(x, 2.0), (jnp.asarray([2.0, 0.0]),), [[0, 1]]),
+    "global_norm_at_limit": (
+        lambda x: tf.clip_by_global_norm([x], 2.0)[0][0],
+        (jnp.asarray([2.0, 0.0]),),
+        [[0, 1]],
+    ),
+    "average_norm_at_limit": (
+        lambda x: tf.clip_by_average_norm(x, 0.5),
+        (jnp.asarray([1.0, 0.0]),),
+        [[0, 1]],
+    ),
+    "embedding_at_limit": (
+        lambda x: tf.nn.embedding_lookup(x, [0], max_norm=2.0),
+        (jnp.asarray([[2.0, 0.0]]),),
+        [[[0, 1]]],
+    ),
     "power": (tf.pow, (jnp.asarray([-2.0]), jnp.asarray([2.0])), [[-4], [0]]),
     "round": (tf.round, (ONE,), [[0, 0]]),
 }

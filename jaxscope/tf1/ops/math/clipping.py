@@ -10,9 +10,16 @@ from jaxscope.tf1.base.errors import TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, compute_tree, static_axes
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.math.pairs import greater_of, maximum, minimum
+from jaxscope.tf1.ops.math.pairs import greater_of, less_of, maximum, minimum
 
-__all__ = ["clip_by_average_norm", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
+__all__ = [
+    "clip_by_average_norm",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
+    "clipped",
+    "global_norm",
+]
 
 
 @export("clip_by_value")
@@ -58,15 +65,16 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
         raise TensorTypeError(f"clip_by_norm takes real numbers, not {tensor.dtype.name}")
     limit = same_dtype(tensor, clip_norm)[1]
     along = static_axes(axes, tensor._held.ndim, "axes")
+    return compute("ClipByNorm", lambda x, most: clipped(x, most, along), tensor, limit, name=name)
 
-    def clip(x: Any, most: Any) -> Any:
-        squares = jnp.sum(jnp.square(x), axis=along, keepdims=True)
-        safe = jnp.where(squares > 0, squares, 1)  # the derivative of sqrt(0) is no number
-        norm = jnp.where(squares > 0, jnp.sqrt(safe), squares)
-        most = jnp.maximum(most, 0)
-        return x * most / greater_of(norm, most)
 
-    return compute("ClipByNorm", clip, tensor, limit, name=name)
+def clipped(x: Any, most: Any, axes: Any) -> Any:
+    """Return an array, made smaller where its norm over axes is greater than `most`."""
+    squares = jnp.sum(jnp.square(x), axis=axes, keepdims=True)
+    safe = jnp.where(squares > 0, squares, 1)  # the derivative of sqrt(0) is no number
+    norm = jnp.where(squares > 0, jnp.sqrt(safe), squares)
+    most = jnp.maximum(most, 0)
+    return x * most / greater_of(norm, most)
 
 
 @export("clip_by_average_norm")
@@ -83,7 +91,7 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Ten
 
     def clip(x: Any, most: Any) -> Any:
         inverse = count * jax.lax.rsqrt(jnp.sum(jnp.square(x)))
-        return x * most * jnp.minimum(inverse, 1 / most)
+        return x * most * less_of(inverse, 1 / most)
 
     return compute("ClipByAverageNorm", clip, tensor, limit, name=name)
 
@@ -146,7 +154,7 @@ def clip_by_global_norm(
     limit = convert_to_tensor(clip_norm, norm.dtype)
 
     def clip(whole: Any, most: Any, *arrays: Any) -> list[Any]:
-        scale = most * jnp.minimum(1 / whole, 1 / most)
+        scale = most * less_of(1 / whole, 1 / most)
         scale = jnp.where(jnp.isfinite(whole), scale, jnp.nan)
         return [array * scale.astype(array.dtype) for array in arrays]
 

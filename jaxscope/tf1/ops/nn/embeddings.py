@@ -11,6 +11,7 @@ from jaxscope.tf1.base.errors import InvalidArgumentError, TensorTypeError, Tens
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor, known_value
+from jaxscope.tf1.ops.math.clipping import clipped
 
 __all__ = ["embedding_lookup"]
 
@@ -58,7 +59,9 @@ def embedding_lookup(
     def run(places: Any, *tables: Any) -> Any:
         table = jnp.asarray(tables[0]) if len(tables) == 1 else jnp.concatenate(tables)
         found = table[places if len(tables) == 1 else _row(jnp.asarray(places), rows, partition_strategy)]
-        return found if max_norm is None else _shortened(found, max_norm, tuple(range(depth, found.ndim)))
+        if max_norm is None:
+            return found
+        return clipped(found, jnp.asarray(max_norm, found.dtype), tuple(range(depth, found.ndim)))
 
     return compute("EmbeddingLookup", run, places, *tables, name=name)
 
@@ -76,11 +79,3 @@ def _row(places: Any, rows: Sequence[int], strategy: str) -> Any:
     part = jnp.maximum(places // (many + 1), (places - longer) // max(many, 1))
     begin = np.cumsum([0, *runs[:-1]]).astype(places.dtype)
     return jnp.asarray(starts - begin)[part] + places
-
-
-def _shortened(x: Any, max_norm: Any, axes: tuple[int, ...]) -> Any:
-    squares = jnp.sum(jnp.square(x), axes, keepdims=True)
-    some = squares > 0
-    length = jnp.where(some, jnp.sqrt(jnp.where(some, squares, jnp.ones_like(squares))), squares)
-    max_norm = jnp.maximum(jnp.asarray(max_norm, x.dtype), 0)
-    return x * max_norm / jnp.maximum(length, max_norm)
