@@ -165,6 +165,18 @@ def test_losses_are_collected_by_scope():
     assert (float(whole), float(bare)) == (4 + 2 + 2, 4 + 2)
 
 
+def test_losses_of_different_shapes_have_no_sum():
+    """As `tf.add_n`, of which TensorFlow makes it: one loss for each example is not one number."""
+
+    def model(x):
+        tf.losses.mean_squared_error(x, 2 * x)
+        tf.losses.mean_squared_error(x, 2 * x, reduction=tf.losses.Reduction.NONE)
+        return tf.losses.get_total_loss()
+
+    with pytest.raises(ValueError, match="different shapes"):
+        js.transform(tf.function(model)).apply({}, jnp.ones(3))
+
+
 @pytest.mark.parametrize("reduction", tf.losses.Reduction.all())
 @pytest.mark.parametrize("weights", [1.0, 0.5, 0.0, [[0.0], [2.0]], [[0.0] * 3] * 2])
 def test_reductions(reduction, weights):

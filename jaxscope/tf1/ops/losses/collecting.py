@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 import jaxscope as js
 from jaxscope.errors import NoPassError
-from jaxscope.tf1.base.converting import convert_to_tensor, same_dtype
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor, wrap
+from jaxscope.tf1.ops.math.pairs import add_n
 
 __all__ = [
     "add_loss",
@@ -88,7 +87,7 @@ def get_regularization_loss(scope: str | None = None, name: str = "total_regular
         name: A name for the result.
     """
     losses = get_regularization_losses(scope)
-    return _sum(losses, name) if losses else wrap(np.zeros([], np.float32), "Const", name)
+    return add_n(losses, name) if losses else wrap(np.zeros([], np.float32), "Const", name)
 
 
 @export("losses.get_total_loss")
@@ -103,18 +102,11 @@ def get_total_loss(
         scope: A regular expression that their names must match at their start.
 
     Raises:
-        TensorValueError: If there are none (`tensor_value`).
+        TensorValueError: If there are none, or they have different shapes (`tensor_value`, `shapes_disagree`).
     """
     losses = get_losses(scope)
     if add_regularization_losses:
         losses += get_regularization_losses(scope)
     if not losses:
         raise TensorValueError("there are no losses to sum", fix="tf.losses.* add theirs to the collection")
-    return _sum(losses, name)
-
-
-def _sum(losses: list[Tensor], name: str) -> Tensor:
-    total, *more = same_dtype(*losses)
-    for loss in more:
-        total = compute("AddN", jnp.add, total, loss, name=name)
-    return total
+    return add_n(losses, name)
