@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxscope.tf1.ops.control.steps import again
-from jaxscope.tf1.ops.variables.variable import changed_values, read
+from jaxscope.tf1.ops.variables.finding import read
+from jaxscope.tf1.ops.variables.variable import changed_values
 
 __all__ = ["Changes"]
 

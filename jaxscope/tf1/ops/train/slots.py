@@ -3,7 +3,8 @@
 from typing import Any
 
 import jaxscope as js
-from jaxscope.tf1.ops.variables.variable import Variable, apart, found_name
+from jaxscope.tf1.ops.variables.finding import found_name
+from jaxscope.tf1.ops.variables.variable import Variable, apart
 
 __all__ = ["new_slot"]
 

@@ -8,12 +8,21 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
-from jaxscope.tf1.base.dtypes import DType, as_dtype, canonical
+from jaxscope.tf1.base.dtypes import as_dtype, canonical
 from jaxscope.tf1.base.operation import static_int, static_shape
 from jaxscope.tf1.base.shapes import Dimension, TensorShape
 from jaxscope.tf1.base.tensor import Tensor, is_tensor, wrap
 
-__all__ = ["OnArrays", "array_of", "arrays_of", "on_arrays", "partitioner_of", "shape_of", "tensors_of"]
+__all__ = [
+    "OnArrays",
+    "array_of",
+    "arrays_of",
+    "as_given",
+    "on_arrays",
+    "partitioner_of",
+    "shape_of",
+    "tensors_of",
+]
 
 
 class OnArrays:
@@ -53,6 +62,11 @@ def on_arrays(function: Any) -> Any:
     if inner is not None:
         return inner
     return function if is_of_js(function) else OnArrays(function)
+
+
+def as_given(function: Any) -> Any:
+    """Return a function as the program gave it, of one that `js` calls; others as they are."""
+    return getattr(function, "function", function)
 
 
 def is_of_js(function: Any) -> bool:
@@ -140,8 +154,3 @@ def reuse_of(reuse: Any) -> Any:
     if isinstance(reuse, np.bool_) or (isinstance(reuse, int) and reuse in (0, 1)):
         return bool(reuse)
     return reuse
-
-
-def dtype_of_js(dtype: Any) -> DType:
-    """Return the dtype of TensorFlow's for one of JAX's."""
-    return as_dtype(dtype)

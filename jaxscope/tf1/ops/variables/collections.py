@@ -9,8 +9,8 @@ import jaxscope as js
 from jaxscope.tf1.base.errors import GraphLifeError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.tensor import wrap
+from jaxscope.tf1.ops.variables.finding import NAMED
 from jaxscope.tf1.ops.variables.variable import (
-    NAMED,
     Variable,
     all_variables,
     known_object,

@@ -1,18 +1,21 @@
 """`tf.get_variable`: `js.get_variable` by TensorFlow's arguments, which returns an object."""
 
+import contextlib
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
 
 import jaxscope as js
+from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import as_dtype
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.pending import is_pending
 from jaxscope.tf1.base.tensor import wrap
 from jaxscope.tf1.ops.variables.adapting import (
     array_of,
+    as_given,
     dtype_of,
     is_of_js,
     on_arrays,
@@ -20,12 +23,13 @@ from jaxscope.tf1.ops.variables.adapting import (
     reuse_of,
     shape_of,
 )
+from jaxscope.tf1.ops.variables.finding import kept_in
 from jaxscope.tf1.ops.variables.initializers import initializer_of, tf_initializer
-from jaxscope.tf1.ops.variables.variable import kept_in, known_object, object_of
+from jaxscope.tf1.ops.variables.variable import known_object, object_of
 
 __all__ = ["get_local_variable", "get_variable", "getter_on_arrays"]
 
-#: What was answered, behind the getters of a request: full name, array, trainable.
+#: What was answered, behind the getters of the request that is asked: full name, array, trainable.
 _answers: contextvars.ContextVar[list[Any] | None] = contextvars.ContextVar("answers", default=None)
 
 
@@ -82,7 +86,7 @@ def get_variable(
     """
     del caching_device, validate_shape, use_resource, synchronization, aggregation
     if isinstance(initializer, list | tuple) and shape is None:
-        initializer = array_of(as_given(initializer, dtype))
+        initializer = convert_to_tensor(initializer, dtype)
     kwargs: dict[str, Any] = {
         "dtype": dtype_of(dtype),
         "initializer": initializer_of(initializer),
@@ -100,21 +104,21 @@ def get_variable(
     if custom_getter is None and scope.custom_getter is None:
         array = js.get_variable(name, sizes, **kwargs)
         return object_of(array, trainable=kwargs["trainable"], scope=scope, own=name)
+    with _answered() as answers:
+        array = js.get_variable(name, sizes, **kwargs)
+    return _object(array, answers)
+
+
+@contextlib.contextmanager
+def _answered() -> Generator[list[Any]]:
+    """Give a list, and note there what is answered behind the getters of a request, inside of the block."""
     answers: list[Any] = []
     token = _answers.set(answers)
     try:
         with js.observe(lambda answer: answers.append(answer) if answer.behind else None):
-            array = js.get_variable(name, sizes, **kwargs)
+            yield answers
     finally:
         _answers.reset(token)
-    return _object(array, answers)
-
-
-def as_given(value: Any, dtype: Any) -> Any:
-    """Return a list as a tensor of a dtype."""
-    from jaxscope.tf1.base.converting import convert_to_tensor
-
-    return convert_to_tensor(value, dtype)
 
 
 def _object(array: Any, answers: list[Any]) -> Any:
@@ -198,17 +202,10 @@ class Getter:
         self.function = function
 
     def __call__(self, getter: Any, name: str, **kwargs: Any) -> Any:
-        answers = _answers.get()
-        if answers is not None:
-            return array_of(self.function(_Next(getter, answers, kwargs["reuse"]), name, **_of_tf(kwargs)))
-        answers = []
-        token = _answers.set(answers)
-        try:
-            with js.observe(lambda answer: answers.append(answer) if answer.behind else None):
-                following = _Next(getter, answers, kwargs["reuse"])
-                return array_of(self.function(following, name, **_of_tf(kwargs)))
-        finally:
-            _answers.reset(token)
+        known = _answers.get()
+        with _answered() if known is None else contextlib.nullcontext(known) as answers:
+            following = _Next(getter, answers, kwargs["reuse"])
+            return array_of(self.function(following, name, **_of_tf(kwargs)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Getter) and other.function == self.function
@@ -233,8 +230,8 @@ def _of_tf(kwargs: dict[str, Any]) -> dict[str, Any]:
         **kwargs,
         "dtype": None if kwargs["dtype"] is None else as_dtype(kwargs["dtype"]),
         "initializer": tf_initializer(kwargs["initializer"]),
-        "regularizer": getattr(kwargs["regularizer"], "function", kwargs["regularizer"]),
-        "constraint": getattr(kwargs["constraint"], "function", kwargs["constraint"]),
+        "regularizer": as_given(kwargs["regularizer"]),
+        "constraint": as_given(kwargs["constraint"]),
         "caching_device": None,
         "validate_shape": True,
         "use_resource": None,

@@ -204,7 +204,7 @@ _made(
 )
 _made(
     "Identity",
-    f"initializers.identity {_both('identity').split()[2]} keras.initializers.Identity",
+    "initializers.identity keras.initializers.identity keras.initializers.Identity",
     I.identity,
     gain=1.0,
     dtype="float32",
@@ -295,11 +295,18 @@ class Foreign(OnArrays):
         return array.astype(kind) if same_sort else array
 
 
+def _parameters(function: Any) -> list[inspect.Parameter] | None:
+    """Return the parameters of a function; None where it does not tell them."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
 def _names(function: Any) -> list[Any]:
     """Return the names of a function's arguments; None among them where it takes any."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
+    parameters = _parameters(function)
+    if parameters is None:
         return [None]
     return [None if one.kind is one.VAR_KEYWORD else one.name for one in parameters]
 
@@ -325,12 +332,12 @@ def initializer_of(initializer: Any) -> Any:
 
 
 def _needs_nothing(function: Any) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return all(one.default is not one.empty or one.kind in (2, 4) for one in parameters) and not any(
-        one.name == "shape" for one in parameters
+    """Tell whether a function can be called without arguments, and does not take a shape."""
+    parameters = _parameters(function)
+    return parameters is not None and all(
+        one.name != "shape"
+        and (one.default is not one.empty or one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
+        for one in parameters
     )
 
 

@@ -8,11 +8,9 @@ from jaxscope.tf1.base.shapes import TensorShape
 __all__ = ["fixed_size_partitioner", "min_max_variable_partitioner", "variable_axis_size_partitioner"]
 
 
-def _partitioner() -> Any:
-    def partitioner(shape: Any, dtype: Any = None, **_: Any) -> list[int]:
-        return [1] * len(TensorShape(shape).as_list())
-
-    return partitioner
+def _whole(shape: Any, dtype: Any = None, **_: Any) -> list[int]:
+    """Cut nothing, along all axes."""
+    return [1] * len(TensorShape(shape).as_list())
 
 
 @export("fixed_size_partitioner")
@@ -23,7 +21,7 @@ def fixed_size_partitioner(num_shards: int, axis: int = 0) -> Any:
         num_shards: Without meaning here.
         axis: Without meaning here.
     """
-    return _partitioner()
+    return _whole
 
 
 @export("variable_axis_size_partitioner")
@@ -38,7 +36,7 @@ def variable_axis_size_partitioner(
         bytes_per_string_element: Without meaning here.
         max_shards: Without meaning here.
     """
-    return _partitioner()
+    return _whole
 
 
 @export("min_max_variable_partitioner")
@@ -53,4 +51,4 @@ def min_max_variable_partitioner(
         min_slice_size: Without meaning here.
         bytes_per_string_element: Without meaning here.
     """
-    return _partitioner()
+    return _whole

@@ -9,10 +9,10 @@ from typing import Any
 import jaxscope as js
 from jaxscope.tf1.base.dtypes import DType, as_dtype
 from jaxscope.tf1.base.exporting import export, export_constant
-from jaxscope.tf1.ops.variables.adapting import dtype_of, on_arrays, partitioner_of, reuse_of
-from jaxscope.tf1.ops.variables.getting import getter_on_arrays
+from jaxscope.tf1.ops.variables.adapting import as_given, dtype_of, on_arrays, partitioner_of, reuse_of
+from jaxscope.tf1.ops.variables.collections import get_collection, members
+from jaxscope.tf1.ops.variables.getting import get_variable, getter_on_arrays
 from jaxscope.tf1.ops.variables.initializers import initializer_of, tf_initializer
-from jaxscope.tf1.ops.variables.variable import Variable, object_of
 
 __all__ = [
     "VariableScope",
@@ -78,22 +78,22 @@ class VariableScope:
     @property
     def regularizer(self) -> Any:
         """The default regularizer, or None."""
-        return getattr(self._scope.regularizer, "function", self._scope.regularizer)
+        return as_given(self._scope.regularizer)
 
     @property
     def constraint(self) -> Any:
         """The default constraint, or None."""
-        return getattr(self._scope.constraint, "function", self._scope.constraint)
+        return as_given(self._scope.constraint)
 
     @property
     def partitioner(self) -> Any:
         """The default partitioner, or None."""
-        return getattr(self._scope.partitioner, "function", self._scope.partitioner)
+        return as_given(self._scope.partitioner)
 
     @property
     def custom_getter(self) -> Any:
         """The custom getter, or None."""
-        return getattr(self._scope.custom_getter, "function", self._scope.custom_getter)
+        return as_given(self._scope.custom_getter)
 
     def reuse_variables(self) -> None:
         """Set `reuse` to True, for good."""
@@ -127,10 +127,8 @@ class VariableScope:
 
     def get_collection(self, name: str) -> list[Any]:
         """Return the members of a collection that are in this scope."""
-        from jaxscope.tf1.ops.variables import collections
-
         prefix = self._scope.name
-        return collections.get_collection(name, f"{prefix}/" if prefix else None)
+        return get_collection(name, f"{prefix}/" if prefix else None)
 
     def trainable_variables(self) -> list[Any]:
         """Return the trainable variables of this scope."""
@@ -153,8 +151,6 @@ class VariableScope:
             *args: As of `tf.get_variable`.
             **kwargs: As of `tf.get_variable`.
         """
-        from jaxscope.tf1.ops.variables.getting import get_variable
-
         del var_store
         with js.variable_scope(self._scope):
             return get_variable(name, *args, **kwargs)
@@ -387,7 +383,7 @@ class Template:
             raise AttributeError(name)
         found = getattr(self._template, name)
         if name.endswith(("variables", "weights")):
-            return [object_of(array, None) for array in found] if not found else _named(found)
+            return members(js.GraphKeys.GLOBAL_VARIABLES, found)
         return found
 
     @property
@@ -395,12 +391,6 @@ class Template:
         """The name of its scope."""
         name: str | None = self._template.variable_scope_name
         return name
-
-
-def _named(arrays: list[Any]) -> list[Variable]:
-    from jaxscope.tf1.ops.variables.collections import members
-
-    return members(js.GraphKeys.GLOBAL_VARIABLES, arrays)
 
 
 @export("make_template")

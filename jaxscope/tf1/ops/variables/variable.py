@@ -1,10 +1,8 @@
 """`tf.Variable`: a variable of a pass as an object, with TensorFlow's manners."""
 
 import contextvars
-import re
 import warnings
 import weakref
-from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 import jax
@@ -19,6 +17,7 @@ from jaxscope.tf1.base.pending import is_pending
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Operation, Tensor, wrap
 from jaxscope.tf1.ops.variables.adapting import on_arrays, value_of
+from jaxscope.tf1.ops.variables.finding import ELSEWHERE, NAMED, found_name, kept_in, read
 from jaxscope.tf1.ops.variables.remaking import starting_value
 from jaxscope.tf1.ops.variables.traces import trace_state
 
@@ -29,15 +28,6 @@ trained: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
 
 #: The objects, by the identity of the array that they were got with last.
 _objects: "weakref.WeakValueDictionary[int, Variable]" = weakref.WeakValueDictionary()
-
-#: The collections of variables alone, by which these are found: key -> by full name.
-NAMED: dict[str, Callable[..., dict[str, Any]]] = {
-    "variables": js.global_variables,
-    "trainable_variables": js.trainable_variables,
-    "local_variables": js.local_variables,
-    "model_variables": js.model_variables,
-}
-_ELSEWHERE = "jaxscope.tf1"  # a collection for variables that are in none of these
 
 
 @export("Variable", "VariableV1")
@@ -401,7 +391,7 @@ def changed_values() -> dict[str, Any] | None:
     over = trained.get()
     if over is not None:
         return over
-    return js.per_pass(_ELSEWHERE, _Changed).values if _passes else None
+    return js.per_pass("jaxscope.tf1 values", _Changed).values if _passes else None
 
 
 def written(variable: Variable, new: Any) -> Any:
@@ -416,7 +406,7 @@ def written(variable: Variable, new: Any) -> Any:
         return variable._read()
     over = trained.get()
     if over is None:
-        over = js.per_pass(_ELSEWHERE, _Changed).values
+        over = js.per_pass("jaxscope.tf1 values", _Changed).values
         _warn(variable)
     over[variable._full] = jax.numpy.asarray(new)
     return over[variable._full]
@@ -435,43 +425,6 @@ def _warn(variable: Variable) -> None:
             UserWarning,
             stacklevel=4,
         )
-
-
-def kept_in(collections: Any, trainable: bool) -> list[Any] | None:
-    """Return the collections of a new variable as `js` takes them, among them one by which it is found."""
-    if collections is None:
-        return None
-    keys = list(collections)
-    return keys if trainable or any(key in keys for key in NAMED) else [*keys, _ELSEWHERE]
-
-
-def read(name: str) -> Any:
-    """Return the array that a variable of this pass is now, by its full name, or None."""
-    pattern = re.escape(name) + "$"
-    for find in NAMED.values():
-        found = find(pattern).get(name)
-        if found is not None:
-            return found
-    kept = js.get_collection(_ELSEWHERE, pattern)
-    return kept[0] if kept else None
-
-
-def all_variables() -> dict[str, Any]:
-    """Return what all variables of this pass are now, by full name."""
-    objects = [known_object(array) for array in js.get_collection(_ELSEWHERE)]
-    found = {one._full: one._array for one in objects if one is not None}
-    for find in NAMED.values():
-        found |= find()
-    return found
-
-
-def found_name(array: Any, own: str | None) -> str | None:
-    """Return the full name of a variable that was just made."""
-    for find in NAMED.values():
-        for name, value in reversed(find().items()):
-            if value is array:
-                return name
-    return own or "Variable"
 
 
 def object_of(
@@ -504,3 +457,12 @@ def objects_of(named: dict[str, Any]) -> list[Variable]:
     """Return the objects of variables by name, in their order."""
     trained_names = js.trainable_variables() if named else {}
     return [object_of(array, name, trainable=name in trained_names) for name, array in named.items()]
+
+
+def all_variables() -> dict[str, Any]:
+    """Return what all variables of this pass are now, by full name."""
+    objects = [known_object(array) for array in js.get_collection(ELSEWHERE)]
+    found = {one._full: one._array for one in objects if one is not None}
+    for find in NAMED.values():
+        found |= find()
+    return found
