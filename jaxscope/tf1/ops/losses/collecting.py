@@ -102,7 +102,7 @@ def get_total_loss(
         scope: A regular expression that their names must match at their start.
 
     Raises:
-        TensorValueError: If there are none, or they have different shapes (`tensor_value`, `shapes_disagree`).
+        TensorValueError: If there are none, or of different shapes (`tensor_value`, `shapes_disagree`).
     """
     losses = get_losses(scope)
     if add_regularization_losses:
