@@ -17,7 +17,7 @@ __all__ = ["executing_eagerly", "get_static_value", "unravel_index"]
 export_constant(None, "newaxis")
 export_constant(as_dtype("float16"), "half", "dtypes.half")
 export_constant(as_dtype("float64"), "double", "dtypes.double")
-export_constant("1.15.0", "VERSION", "version.VERSION", "__version__")
+export_constant("1.15.0", "VERSION", "version.VERSION")
 
 
 @export("get_static_value", "contrib.util.constant_value")
