@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxscope.checkpoint.mapped import MappedFile
-from jaxscope.checkpoint.stored import Entry, OnHost, aligned, bad_shape, size_of
+from jaxscope.checkpoint.stored import ALIGNED, Entry, OnHost, aligned, bad_shape, size_of
 from jaxscope.checkpoint.tf1 import tables
 from jaxscope.checkpoint.tf1.dtypes import STRING, described
 from jaxscope.checkpoint.tf1.entries import ranges, shape
@@ -147,7 +147,7 @@ class Old(OnHost):
         if len(self._regions[name]) > 1:
             return self._of_parts(name, entry).whole()
         found = self._read(name, 0)
-        if found.ctypes.data % 64 == 0 and found.base is None:
+        if found.ctypes.data % ALIGNED == 0 and found.base is None:
             return found
         made = np.frombuffer(aligned(entry.nbytes), entry.dtype).reshape(entry.shape)
         made[...] = found  # nothing of the file stays: it is no place for arrays
