@@ -70,29 +70,25 @@ class ExponentialMovingAverage:
             StateError: In `net.apply`, which keeps no state; call `net.apply_with_state`.
         """
         if var_list is None:
-            both = [*collections.trainable_variables(), *collections.moving_average_variables()]
-            var_list = list(dict.fromkeys(both))
+            var_list = _averaged()
         averages = self._averages
         for var in var_list:
             if not var.dtype.is_floating:
                 raise TensorTypeError(f"The variables must be half, float, or double: {var.name}")
             key = _key(var)
-            if key in averages and averages[key]._full in self._made_now():
+            if key in averages:
                 raise TensorValueError(f"Moving average already computed for: {var.name}")
             if isinstance(var, Variable):
                 averages[key] = new_slot(var, self._name, var.initialized_value()._held)
                 collections.add_to_collection(js.GraphKeys.MOVING_AVERAGE_VARIABLES, var)
             else:
-                averages[key] = new_slot(var, self._name, zeros=True)
+                averages[key] = new_slot(var, self._name)
         decay = self._share()
         for var in var_list:
             average = averages[_key(var)]
             debias = self._zero_debias and not isinstance(var, Variable)
             assign_moving_average(average, var, decay, zero_debias=debias)
         return Operation(self._name, "NoOp")
-
-    def _made_now(self) -> set[str]:
-        return {average._full for average in self._averages.values()}
 
     def _share(self) -> Tensor:
         decay = convert_to_tensor(self._decay, "float32")
@@ -128,16 +124,17 @@ class ExponentialMovingAverage:
         Args:
             moving_avg_variables: Those that have one; all trainable and averaged ones if left out.
         """
-        if moving_avg_variables is None:
-            moving_avg_variables = [
-                *collections.trainable_variables(),
-                *collections.moving_average_variables(),
-            ]
-        averaged = list(dict.fromkeys(moving_avg_variables))
+        averaged = _averaged() if moving_avg_variables is None else list(moving_avg_variables)
         found = {self.average_name(one): one for one in averaged}
         names = {one.op.name for one in averaged}
         others = [one for one in collections.global_variables() if one.op.name not in names]
         return {**{one.op.name: one for one in others}, **found}
+
+
+def _averaged() -> list[Any]:
+    """Return the variables that have averages unless others are told: all trainable and averaged ones."""
+    both = [*collections.trainable_variables(), *collections.moving_average_variables()]
+    return list(dict.fromkeys(both))
 
 
 def _key(var: Any) -> Any:
@@ -158,39 +155,22 @@ def assign_moving_average(
         name: A name for the result.
     """
     new, share = convert_to_tensor(value), convert_to_tensor(decay, "float32")
+
+    def stepped(old: Any, new: Any, share: Any) -> Any:
+        return old - (old - new) * (1 - jnp.asarray(share, jnp.asarray(old).dtype))
+
+    stored = new_slot(variable, "biased") if zero_debias else variable
+    after = compute("Sub", stepped, stored.value(), new, share, known=False)
     if not zero_debias:
-
-        def stepped(old: Any, new: Any, share: Any) -> Any:
-            return old - (old - new) * (1 - jnp.asarray(share, jnp.asarray(old).dtype))
-
-        after = compute("Sub", stepped, variable.value(), new, share, known=False)
         result: Tensor = variable.assign(after, name=name)
         return result
-    biased = new_slot(variable, "biased", zeros=True)
-    count = new_slot(variable, "local_step", zeros=True) if not variable.shape.ndims else _scalar(variable)
-
-    def towards(old: Any, new: Any, share: Any) -> Any:
-        return old - (old - new) * (1 - share)
-
-    biased.assign(compute("Sub", towards, biased.value(), new, share, known=False))
+    count = new_slot(variable, "local_step", shape=())
+    stored.assign(after)
     count.assign_add(1.0)
 
     def unbiased(biased: Any, n: Any, share: Any) -> Any:
         return biased / (1 - share**n)
 
-    after = compute("RealDiv", unbiased, biased.value(), count.value(), share, known=False)
+    after = compute("RealDiv", unbiased, stored.value(), count.value(), share, known=False)
     corrected: Tensor = variable.assign(after, name=name)
     return corrected
-
-
-def _scalar(variable: Any) -> Variable:
-    class _Zero:
-        op, dtype = variable.op, variable.dtype
-
-        @staticmethod
-        def get_shape() -> Any:
-            from jaxscope.tf1.base.shapes import TensorShape
-
-            return TensorShape([])
-
-    return new_slot(_Zero(), "local_step", zeros=True)

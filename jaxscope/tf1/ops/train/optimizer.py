@@ -11,6 +11,7 @@ from jaxscope.tf1.base.tensor import Operation, Tensor
 from jaxscope.tf1.ops.train.slots import new_slot
 from jaxscope.tf1.ops.train.step import gradients_of
 from jaxscope.tf1.ops.variables import collections
+from jaxscope.tf1.ops.variables.initializers import initializer_of
 from jaxscope.tf1.ops.variables.variable import Variable, trained
 
 __all__ = ["Optimizer"]
@@ -196,7 +197,7 @@ class Optimizer:
         return kept[var.op.name, slot_name]
 
     def _zeros_slot(self, var: Any, slot_name: str, op_name: str) -> Variable:
-        return self._get_or_make(var, slot_name, lambda: new_slot(var, op_name, zeros=True))
+        return self._get_or_make(var, slot_name, lambda: new_slot(var, op_name))
 
     def _get_or_make_slot(self, var: Any, val: Any, slot_name: str, op_name: str) -> Variable:
         return self._get_or_make(
@@ -206,8 +207,6 @@ class Optimizer:
     def _get_or_make_slot_with_initializer(
         self, var: Any, initializer: Any, shape: Any, dtype: Any, slot_name: str, op_name: str
     ) -> Variable:
-        from jaxscope.tf1.ops.variables.initializers import initializer_of
-
         return self._get_or_make(var, slot_name, lambda: new_slot(var, op_name, initializer_of(initializer)))
 
     def _create_non_slot_variable(self, initial_value: Any, name: str, colocate_with: Any) -> Variable:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+import jaxscope as js
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
@@ -36,6 +37,16 @@ class _Formula(Optimizer):
         tensors = [convert_to_tensor(value) for value in values]
         result: Tensor = var.assign(compute(kind, formula, var.value(), *tensors, known=False))
         return result
+
+
+def _mean(mean: Any, stays: Any, new: Any) -> Any:
+    """Return a moving mean after a step."""
+    return mean + (new - mean) * (1 - stays)
+
+
+def _mean_of_squares(mean: Any, stays: Any, new: Any) -> Any:
+    """Return a moving mean of squares after a step."""
+    return _mean(mean, stays, new * new)
 
 
 @export("train.GradientDescentOptimizer")
@@ -139,8 +150,8 @@ class AdamOptimizer(_Formula):
         numbers = [self._number(one, var) for one in (self._rate, self._epsilon)]
         beta1, beta2 = self._number(self._beta1, var), self._number(self._beta2, var)
         powers = [self._number(one.value(), var) for one in self._powers()]
-        m = self._set(self.get_slot(var, "m"), "Adam", lambda m, b, g: m + (g - m) * (1 - b), beta1, grad)
-        v = self._set(self.get_slot(var, "v"), "Adam", lambda v, b, g: v + (g * g - v) * (1 - b), beta2, grad)
+        m = self._set(self.get_slot(var, "m"), "Adam", _mean, beta1, grad)
+        v = self._set(self.get_slot(var, "v"), "Adam", _mean_of_squares, beta2, grad)
 
         def changed(w: Any, rate: Any, epsilon: Any, p1: Any, p2: Any, m: Any, v: Any) -> Any:
             return w - rate * jnp.sqrt(1 - p2) / (1 - p1) * m / (jnp.sqrt(v) + epsilon)
@@ -182,8 +193,6 @@ class RMSPropOptimizer(_Formula):
         self._centered = centered
 
     def _create_slots(self, var_list: Any) -> None:
-        import jaxscope as js
-
         for var in var_list:
             ones = js.initializers.ones()
             self._get_or_make_slot_with_initializer(var, ones, None, None, "rms", self._name)
@@ -195,13 +204,9 @@ class RMSPropOptimizer(_Formula):
         rate, decay, momentum, epsilon = (
             self._number(one, var) for one in (self._rate, self._decay, self._momentum, self._epsilon)
         )
-        s = self._set(
-            self.get_slot(var, "rms"), "RMSProp", lambda s, d, g: s + (g * g - s) * (1 - d), decay, grad
-        )
+        s = self._set(self.get_slot(var, "rms"), "RMSProp", _mean_of_squares, decay, grad)
         if self._centered:
-            mg = self._set(
-                self.get_slot(var, "mg"), "RMSProp", lambda m, d, g: m + (g - m) * (1 - d), decay, grad
-            )
+            mg = self._set(self.get_slot(var, "mg"), "RMSProp", _mean, decay, grad)
             s = compute("Sub", lambda s, m: s - m * m, s, mg)
 
         def moved(a: Any, m: Any, r: Any, g: Any, s: Any, e: Any) -> Any:
@@ -236,8 +241,6 @@ class AdagradOptimizer(_Formula):
         self._rate, self._start = learning_rate, initial_accumulator_value
 
     def _create_slots(self, var_list: Any) -> None:
-        import jaxscope as js
-
         for var in var_list:
             start = js.initializers.constant(self._start)
             self._get_or_make_slot_with_initializer(var, start, None, None, "accumulator", self._name)
@@ -279,9 +282,7 @@ class AdadeltaOptimizer(_Formula):
 
     def _apply_dense(self, grad: Any, var: Any) -> Any:
         rate, rho, epsilon = (self._number(one, var) for one in (self._rate, self._rho, self._epsilon))
-        s = self._set(
-            self.get_slot(var, "accum"), "Adadelta", lambda s, p, g: s + (g * g - s) * (1 - p), rho, grad
-        )
+        s = self._set(self.get_slot(var, "accum"), "Adadelta", _mean_of_squares, rho, grad)
         d = self.get_slot(var, "accum_update")
         u = compute(
             "Adadelta",
@@ -291,5 +292,5 @@ class AdadeltaOptimizer(_Formula):
             s,
             epsilon,
         )
-        self._set(d, "Adadelta", lambda d, p, u: d + (u * u - d) * (1 - p), rho, u)
+        self._set(d, "Adadelta", _mean_of_squares, rho, u)
         return self._set(var, "ApplyAdadelta", lambda w, r, u: w - r * u, rate, u)

@@ -42,6 +42,24 @@ def _of_step(
     return compute(kind, computed, rate, steps, *rest, name=name)
 
 
+def _of_times(
+    kind: str,
+    rate: Any,
+    step: Any,
+    numbers: list[Any],
+    staircase: bool,
+    formula: Callable[..., Any],
+    name: str | None,
+) -> Tensor:
+    """Return a formula of the rate, how many times the first of the numbers has passed, and the others."""
+
+    def of_step(rate: Any, step: Any, steps: Any, *rest: Any) -> Any:
+        times = step / steps
+        return formula(rate, jnp.floor(times) if staircase else times, *rest)
+
+    return _of_step(kind, rate, step, numbers, of_step, name)
+
+
 @export("train.exponential_decay")
 def exponential_decay(
     learning_rate: Any,
@@ -65,12 +83,11 @@ def exponential_decay(
         TensorValueError: If there is no step (`no_global_step`).
     """
 
-    def formula(rate: Any, step: Any, steps: Any, factor: Any) -> Any:
-        power = jnp.floor(step / steps) if staircase else step / steps
-        return rate * factor**power
+    def formula(rate: Any, times: Any, factor: Any) -> Any:
+        return rate * factor**times
 
     numbers = [decay_steps, decay_rate]
-    return _of_step("ExponentialDecay", learning_rate, global_step, numbers, formula, name)
+    return _of_times("ExponentialDecay", learning_rate, global_step, numbers, staircase, formula, name)
 
 
 @export("train.natural_exp_decay")
@@ -96,12 +113,11 @@ def natural_exp_decay(
         TensorValueError: If there is no step (`no_global_step`).
     """
 
-    def formula(rate: Any, step: Any, steps: Any, factor: Any) -> Any:
-        power = jnp.floor(step / steps) if staircase else step / steps
-        return rate * jnp.exp(-factor * power)
+    def formula(rate: Any, times: Any, factor: Any) -> Any:
+        return rate * jnp.exp(-factor * times)
 
     numbers = [decay_steps, decay_rate]
-    return _of_step("NaturalExpDecay", learning_rate, global_step, numbers, formula, name)
+    return _of_times("NaturalExpDecay", learning_rate, global_step, numbers, staircase, formula, name)
 
 
 @export("train.inverse_time_decay")
@@ -127,12 +143,11 @@ def inverse_time_decay(
         TensorValueError: If there is no step (`no_global_step`).
     """
 
-    def formula(rate: Any, step: Any, steps: Any, factor: Any) -> Any:
-        power = jnp.floor(step / steps) if staircase else step / steps
-        return rate / (1 + factor * power)
+    def formula(rate: Any, times: Any, factor: Any) -> Any:
+        return rate / (1 + factor * times)
 
     numbers = [decay_steps, decay_rate]
-    return _of_step("InverseTimeDecay", learning_rate, global_step, numbers, formula, name)
+    return _of_times("InverseTimeDecay", learning_rate, global_step, numbers, staircase, formula, name)
 
 
 @export("train.polynomial_decay")

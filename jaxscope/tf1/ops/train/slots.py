@@ -4,31 +4,29 @@ from typing import Any
 
 import jaxscope as js
 from jaxscope.tf1.ops.variables.finding import found_name
-from jaxscope.tf1.ops.variables.variable import Variable, apart
+from jaxscope.tf1.ops.variables.variable import Variable, apart, object_of
 
 __all__ = ["new_slot"]
 
 
-def new_slot(primary: Any, kind: str, initial: Any = None, *, zeros: bool = False) -> Variable:
+def new_slot(
+    primary: Any, kind: str, initial: Any = js.initializers.zeros, shape: tuple[int, ...] | None = None
+) -> Variable:
     """Return a new variable `PRIMARY/KIND` in the current scope, numbered where that is taken.
 
     Args:
-        primary: What it stands beside.
+        primary: What it stands beside, in whose dtype it is.
         kind: The last part of its name.
         initial: A value, or an initializer of `js`.
-        zeros: Whether it begins with zeros.
+        shape: The shape that an initializer makes; the primary's if left out.
     """
     scope = js.get_variable_scope().name
-    shape = tuple(primary.get_shape().as_list())
-    dtype = primary.dtype.dtype
+    name = f"{primary.op.name}/{kind}"
     # Whatever the scope's reuse, a slot is new.
     with js.name_scope(f"{scope}/" if scope else None):
-        start = js.initializers.zeros() if zeros else initial
-        made: Variable = object.__new__(Variable)
-        name = f"{primary.op.name}/{kind}"
-        if callable(start):
-            array = js.Variable(start, False, name=name, dtype=dtype, shape=shape)
+        if callable(initial):
+            sizes = tuple(primary.get_shape().as_list()) if shape is None else shape
+            array = js.Variable(initial, False, name=name, dtype=primary.dtype.dtype, shape=sizes)
         else:
-            array = js.Variable(apart(start), False, name=name)
-        made._begin(array, found_name(array, name), trainable=False)
-    return made
+            array = js.Variable(apart(initial), False, name=name)
+        return object_of(array, found_name(array, name), trainable=False)
