@@ -78,10 +78,12 @@ def _chosen(
         leaves: list[Any] = list(taken.leaves)  # known numbers stay known
     else:
         leaves = [_refilled(one, left, which) for one in taken.leaves]
-    packed = pack_sequence_as(taken.result, leaves)
-    if not strict and isinstance(packed, list | tuple) and len(packed) == 1:
-        return packed[0]
-    return packed
+    return _alone(pack_sequence_as(taken.result, leaves), strict)
+
+
+def _alone(result: Any, strict: bool) -> Any:
+    """Return what is in a list of one, unless lists are to stay."""
+    return result if strict or not isinstance(result, list | tuple) or len(result) != 1 else result[0]
 
 
 def _plain(tensor: Tensor) -> bool:
@@ -232,8 +234,7 @@ def case(
     functions = [function for _, function in pairs]
     last = default if default is not None else functions.pop()
     if not functions:
-        result: Any = last()
-        return result if strict or not isinstance(result, list | tuple) or len(result) != 1 else result[0]
+        return _alone(last(), strict)
     for test, function in reversed(list(zip(tests, functions, strict=False))):
         last = _nested(test, function, last, strict)
     return last()

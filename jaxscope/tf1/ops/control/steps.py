@@ -118,7 +118,7 @@ class Steps:
         """Return which arguments some results depend on; all results, and effects, if none are named."""
         outvars = self.jaxpr.outvars if outputs is None else [self.jaxpr.outvars[i] for i in outputs]
         eqns = self.jaxpr.eqns if outputs is None else self._used(self.jaxpr, outvars, effects=False)
-        needed = {id(var) for var in outvars} | {id(var) for eqn in eqns for var in eqn.invars}
+        needed = _read(outvars, eqns)
         return {i for i, var in enumerate(self.jaxpr.invars) if id(var) in needed}
 
     def part(self, outputs: Sequence[int]) -> "Part | None":
@@ -127,7 +127,7 @@ class Steps:
         eqns = self._used(self.jaxpr, outvars, effects=False)
         if any(eqn.effects for eqn in eqns):
             return None
-        needed = {id(var) for var in outvars} | {id(var) for eqn in eqns for var in eqn.invars}
+        needed = _read(outvars, eqns)
         consts: dict[int, Any] = {}
         for var, value in zip(self.jaxpr.constvars, self.consts, strict=True):
             if id(var) in needed:
@@ -136,6 +136,11 @@ class Steps:
                     return None
                 consts[id(var)] = known
         return Part(self.jaxpr, eqns, outvars, consts)
+
+
+def _read(outvars: Sequence[Any], eqns: Sequence[Any]) -> set[int]:
+    """Return the identities of what results and equations read."""
+    return {id(var) for var in outvars} | {id(var) for eqn in eqns for var in eqn.invars}
 
 
 class Part:
