@@ -228,13 +228,15 @@ def played(case: dict[str, Any], *, compiled: bool = True) -> tuple[Any, list[An
     def loss(given: list[Any]) -> Any:
         out = call.run(given)
         tensors = [
-            tf.convert_to_tensor(one) for one in jax.tree.leaves(out, is_leaf=_is_whole) if _is_whole(one)
+            tf.convert_to_tensor(one)
+            for one in jax.tree.leaves(out, is_leaf=tf.is_tensor)
+            if tf.is_tensor(one)
         ]
         real = [tensor for tensor in tensors if tensor.dtype.is_floating]
         wide = jnp.float64 if any(tensor.dtype == "float64" for tensor in real) else jnp.float32
         total = sum((jnp.sin(jnp.asarray(one).astype(wide)).sum() for one in real), jnp.zeros((), wide))
-        leaves, structure = jax.tree.flatten(out, is_leaf=_is_whole)
-        whole = {i: tf.convert_to_tensor(one) for i, one in enumerate(leaves) if _is_whole(one)}
+        leaves, structure = jax.tree.flatten(out, is_leaf=tf.is_tensor)
+        whole = {i: tf.convert_to_tensor(one) for i, one in enumerate(leaves) if tf.is_tensor(one)}
         kept = {i: one for i, one in whole.items() if one.dtype != "string"}
         plain = {i: whole.get(i, one) for i, one in enumerate(leaves) if i not in kept}
         outside.update(plain=plain, structure=structure)
@@ -260,10 +262,6 @@ def _with_keys(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args)
 
     return call
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, tf.Tensor) or hasattr(type(value), "__tf_tensor__")
 
 
 def check(found: Any, wanted: Any, *, narrow: bool) -> None:
