@@ -23,7 +23,6 @@ class FunctionLayer(Layer):
 
     _function: Callable[..., Any]
     _signature: inspect.Signature
-    _default: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         own = {key: kwargs.pop(key) for key in ("_reuse", "_scope") if key in kwargs}
@@ -37,10 +36,6 @@ class FunctionLayer(Layer):
         self._given = given
         defaults = self._signature.parameters.items()
         self._settings = {key: given.get(key, one.default) for key, one in list(defaults)[1:]}
-
-    @property
-    def _base_name(self) -> str:
-        return self._given_name or self._default
 
     def _in_scope(self, inputs: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         self._scope = js.get_variable_scope()
@@ -116,7 +111,6 @@ def _class(name: str, function: str) -> type[FunctionLayer]:
         "__module__": __name__,
         "_function": staticmethod(lifted(made, f"layers.{function}")),
         "_signature": inspect.signature(made),
-        "_default": function,
     }
     return type(name, (FunctionLayer,), members)
 

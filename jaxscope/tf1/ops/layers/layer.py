@@ -69,6 +69,9 @@ class Layer:
         JaxscopeError: When it is called, what `js.make_template` and the layer raise.
     """
 
+    #: What its scope is called without a name; None for the name of the class.
+    _default_name: str | None = None
+
     def __init__(
         self, trainable: bool = True, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
@@ -240,7 +243,7 @@ class Layer:
 
     @property
     def _base_name(self) -> str:
-        return self._given_name or snake(type(self).__name__)
+        return self._given_name or self._default_name or snake(type(self).__name__)
 
     @property
     def name(self) -> str:

@@ -328,10 +328,6 @@ class AttentionWrapper(RNNCell):
         self._history, self._output_attention = bool(alignment_history), output_attention
         self._cell, self._input_fn, self._initial = cell, cell_input_fn, initial_cell_state
 
-    @property
-    def _base_name(self) -> str:
-        return self._given_name or "attention_wrapper"
-
     def _of_all(self, parts: Any) -> Any:
         found = tuple(parts)
         return found if self._many else found[0]

@@ -114,7 +114,6 @@ class FunctionCell(LayerRNNCell):
 
     _function: Callable[..., Any]
     _signature: inspect.Signature
-    _default: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.pop("input_size", None)
@@ -133,10 +132,6 @@ class FunctionCell(LayerRNNCell):
         if units is None:
             raise TensorTypeError(f"{type(self).__name__} needs num_units")
         self._num_units = self._settings["num_units"] = static_int(units, "num_units")
-
-    @property
-    def _base_name(self) -> str:
-        return self._given_name or self._default
 
     def _in_scope(self, inputs: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         self._scope = js.get_variable_scope()
@@ -172,35 +167,30 @@ class FunctionCell(LayerRNNCell):
         return self._output
 
 
-#: Class -> the step of `js.layers`, and its default name.
-CELLS = {
-    "BasicRNNCell": ("basic_rnn", "basic_rnn_cell"),
-    "BasicLSTMCell": ("basic_lstm", "basic_lstm_cell"),
-    "LSTMCell": ("lstm", "lstm_cell"),
-    "GRUCell": ("gru", "gru_cell"),
-}
+#: Class -> the step of `js.layers`.
+CELLS = {"BasicRNNCell": "basic_rnn", "BasicLSTMCell": "basic_lstm", "LSTMCell": "lstm", "GRUCell": "gru"}
 
 
-def _class(name: str, function: str, default: str) -> type[FunctionCell]:
+def _class(name: str, function: str, **more: Any) -> type[FunctionCell]:
     step = getattr(js.layers, function)
     members = {
         "__doc__": f"TensorFlow 1's `tf.nn.rnn_cell.{name}`, by `js.layers.{function}`.",
         "__module__": __name__,
         "_function": staticmethod(lifted(step, f"nn.rnn_cell.{name}")),
         "_signature": inspect.signature(step),
-        "_default": default,
+        **more,
     }
     return type(name, (FunctionCell,), members)
 
 
-for _name, (_step, _default) in CELLS.items():
-    globals()[_name] = export_constant(_class(_name, _step, _default), *places(_name))
+for _name, _step in CELLS.items():
+    globals()[_name] = export_constant(_class(_name, _step), *places(_name))
 # The fused ones compute the same; their names of variables are the plain ones', of another scope.
-for _name, _fused, _default in (
+for _name, _step, _scope in (
     ("LSTMBlockCell", "basic_lstm", "lstm_cell"),
     ("GRUBlockCellV2", "gru", "gru_cell"),
 ):
-    globals()[_name] = export_constant(_class(_name, _fused, _default), f"contrib.rnn.{_name}")
+    globals()[_name] = export_constant(_class(_name, _step, _default_name=_scope), f"contrib.rnn.{_name}")
 
 
 def is_cell(cell: Any) -> bool:
@@ -278,10 +268,6 @@ class MultiRNNCell(RNNCell):
         self._state_is_tuple = state_is_tuple
         if not state_is_tuple and any(isinstance(cell.state_size, tuple) for cell in cells):
             raise TensorValueError("Some cells return tuples of states, but state_is_tuple is False")
-
-    @property
-    def _base_name(self) -> str:
-        return self._given_name or "multi_rnn_cell"
 
     @property
     def state_size(self) -> Any:

@@ -69,10 +69,6 @@ class LayerNormBasicLSTMCell(RNNCell):
         self._keep_prob = dropout_keep_prob
 
     @property
-    def _base_name(self) -> str:
-        return self._given_name or "layer_norm_basic_lstm_cell"
-
-    @property
     def state_size(self) -> Any:
         """The sizes of the parts of the state."""
         return LSTMStateTuple(self._num_units, self._num_units)
@@ -141,10 +137,6 @@ class NASCell(RNNCell):
         self._num_units = static_int(num_units, "num_units")
         self._num_proj = None if num_proj is None else static_int(num_proj, "num_proj")
         self._use_biases = use_biases
-
-    @property
-    def _base_name(self) -> str:
-        return self._given_name or "nas_cell"
 
     @property
     def state_size(self) -> Any:
