@@ -176,16 +176,14 @@ class Part:
 
     def __call__(self, values: dict[int, Any]) -> list[Any]:
         """Return the results for arrays by place, computed with JAX."""
-        jaxpr = self._jaxpr.replace(
-            eqns=self._eqns,
-            outvars=self._outvars,
-            constvars=[var for var in self._jaxpr.constvars if id(var) in self._consts],
-        )
-        consts = [self._consts[id(var)] for var in jaxpr.constvars]
+        constvars = [var for var in self._jaxpr.constvars if id(var) in self._consts]
+        consts = [self._consts[id(var)] for var in constvars]
         rest = [
             values[i] if i in values else jnp.zeros(var.aval.shape, var.aval.dtype)
-            for i, var in enumerate(jaxpr.invars)
+            for i, var in enumerate(self._jaxpr.invars)
         ]
+        # A newer JAX takes constants without values for arguments, so none of these is read back.
+        jaxpr = self._jaxpr.replace(eqns=self._eqns, outvars=self._outvars, constvars=constvars)
         return list(jax.extend.core.jaxpr_as_fun(jax.extend.core.ClosedJaxpr(jaxpr, consts))(*rest))
 
 
