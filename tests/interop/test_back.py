@@ -130,7 +130,7 @@ def test_haiku(hk, x):
 
 
 @pytest.mark.parametrize("function", ["as_linen", "as_haiku", "as_nnx", "as_equinox"])
-def test_what_is_no_net(function, nnx):
+def test_what_is_no_net(function, nn, nnx, hk, eqx):
     extra = {"as_nnx": {"rngs": nnx.Rngs(0)}, "as_equinox": {"variables": {}}}.get(function, {})
     with pytest.raises(TypeError, match="a net is"):
         getattr(js.interop, function)(3, **extra)
