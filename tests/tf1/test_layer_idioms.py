@@ -260,6 +260,22 @@ def test_dropout_in_a_loop():
         net.apply(variables, x)
 
 
+def test_names_of_derived_classes():
+    """A class of the program's own names its scope, whatever it is derived from."""
+
+    class MyDense(tf.layers.Dense):
+        """A layer."""
+
+    class MyCell(tf.nn.rnn_cell.GRUCell):
+        """A cell."""
+
+    def model(x):
+        return MyCell(2)(MyDense(3)(x), tf.zeros([1, 2]))[0]
+
+    names = js.transform(tf.function(model)).spec(jnp.ones([1, 4]))
+    assert {name.partition("/")[0] for name in names} == {"my_dense", "my_cell"}
+
+
 def test_bidirectional():
     """The backward cell begins at each sequence's end; stacked and static ones agree with it."""
 

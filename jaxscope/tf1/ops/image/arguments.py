@@ -11,7 +11,9 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.operation import static_int
 from jaxscope.tf1.base.tensor import Tensor
 
-__all__ = ["converted", "image_of", "images_of", "size_of", "to_float"]
+__all__ = ["FLOAT32", "converted", "image_of", "images_of", "sizes_of", "to_float"]
+
+FLOAT32 = DType.known["float32"]
 
 
 def image_of(kind: str, value: Any, *, channels: int | None = None) -> Tensor:
@@ -48,16 +50,18 @@ def images_of(kind: str, value: Any) -> tuple[Tensor, int, int, int]:
     return tensor, shape[-3], shape[-2], len(shape) - 3
 
 
-def size_of(value: Any, argument: str, *, least: int) -> int:
-    """Return a number that is at least `least`.
+def sizes_of(height: Any, width: Any, argument: str, *, least: int) -> tuple[int, int]:
+    """Return `ARGUMENT_height` and `ARGUMENT_width`, numbers that are at least `least`.
 
     Raises:
         TensorValueError: If it is less (`tensor_value`).
     """
-    number = static_int(value, argument)
-    if number < least:
-        raise TensorValueError(f"{argument} must be at least {least}, and is {number}")
-    return number
+    numbers: list[int] = []
+    for value, name in ((height, f"{argument}_height"), (width, f"{argument}_width")):
+        numbers.append(static_int(value, name))
+        if numbers[-1] < least:
+            raise TensorValueError(f"{name} must be at least {least}, and is {numbers[-1]}")
+    return numbers[0], numbers[1]
 
 
 def converted(x: Any, source: DType, target: DType, *, saturate: bool = False) -> Any:
@@ -99,4 +103,4 @@ def to_float(x: Any, dtype: DType) -> tuple[Any, DType]:
     """Return an image as it is if it is of float16 or float32, else in float32 between 0 and 1."""
     if dtype in {"float16", "float32"}:
         return jnp.asarray(x), dtype
-    return converted(x, dtype, DType.known["float32"]), DType.known["float32"]
+    return converted(x, dtype, FLOAT32), FLOAT32

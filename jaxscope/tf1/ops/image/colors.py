@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxscope.tf1.base.converting import convert_to_tensor
-from jaxscope.tf1.base.dtypes import DType
 from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.image.arguments import converted
+from jaxscope.tf1.ops.image.arguments import FLOAT32, converted
 from jaxscope.tf1.ops.nn.arguments import expect_rank, floats
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "yuv_to_rgb",
 ]
 
-_FLOAT32 = DType.known["float32"]
 _GRAY = np.array([0.2989, 0.587, 0.114], np.float32)
 _RGB_TO_YIQ = [
     [0.299, 0.59590059, 0.2115],
@@ -59,9 +57,9 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
     dtype = tensor.dtype
 
     def run(x: Any) -> Any:
-        x = converted(x, dtype, _FLOAT32)
+        x = converted(x, dtype, FLOAT32)
         gray = jnp.tensordot(x, _GRAY, (-1, -1), precision="highest")
-        return converted(jnp.expand_dims(gray, -1), _FLOAT32, dtype)
+        return converted(jnp.expand_dims(gray, -1), FLOAT32, dtype)
 
     return compute("rgb_to_grayscale", run, tensor, name=name)
 

@@ -9,7 +9,7 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.image.arguments import images_of, size_of
+from jaxscope.tf1.ops.image.arguments import images_of, sizes_of
 
 __all__ = ["central_crop", "crop_to_bounding_box", "pad_to_bounding_box", "resize_image_with_crop_or_pad"]
 
@@ -32,14 +32,8 @@ def crop_to_bounding_box(
     """
     kind = "crop_to_bounding_box"
     tensor, height, width, axis = images_of(kind, image)
-    top, left = (
-        size_of(offset_height, "offset_height", least=0),
-        size_of(offset_width, "offset_width", least=0),
-    )
-    rows, columns = (
-        size_of(target_height, "target_height", least=1),
-        size_of(target_width, "target_width", least=1),
-    )
+    top, left = sizes_of(offset_height, offset_width, "offset", least=0)
+    rows, columns = sizes_of(target_height, target_width, "target", least=1)
     if top + rows > height or left + columns > width:
         raise TensorValueError(
             f"{kind}: rows {top} to {top + rows}, columns {left} to {left + columns} are not inside of "
@@ -69,14 +63,8 @@ def pad_to_bounding_box(
     """
     kind = "pad_to_bounding_box"
     tensor, height, width, axis = images_of(kind, image)
-    top, left = (
-        size_of(offset_height, "offset_height", least=0),
-        size_of(offset_width, "offset_width", least=0),
-    )
-    rows, columns = (
-        size_of(target_height, "target_height", least=0),
-        size_of(target_width, "target_width", least=0),
-    )
+    top, left = sizes_of(offset_height, offset_width, "offset", least=0)
+    rows, columns = sizes_of(target_height, target_width, "target", least=0)
     below, right = rows - height - top, columns - width - left
     if below < 0 or right < 0:
         raise TensorValueError(
@@ -101,10 +89,7 @@ def resize_image_with_crop_or_pad(image: Any, target_height: Any, target_width: 
         TensorValueError: If a size is not positive, or the image has another rank (`tensor_value`, `rank`).
     """
     tensor, height, width, _ = images_of("resize_image_with_crop_or_pad", image)
-    rows, columns = (
-        size_of(target_height, "target_height", least=1),
-        size_of(target_width, "target_width", least=1),
-    )
+    rows, columns = sizes_of(target_height, target_width, "target", least=1)
     down, across = rows - height, columns - width
     cut = crop_to_bounding_box(
         tensor, max(-down // 2, 0), max(-across // 2, 0), min(rows, height), min(columns, width)

@@ -14,11 +14,10 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int, value_if_known
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.image.arguments import converted, image_of
+from jaxscope.tf1.ops.image.arguments import FLOAT32, converted, image_of
 
 __all__ = ["psnr", "ssim", "ssim_multiscale"]
 
-_FLOAT32 = DType.known["float32"]
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
@@ -62,7 +61,7 @@ def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Tensor:
     dtype, most = first.dtype, _greatest(max_val, first.dtype)
 
     def run(a: Any, b: Any) -> Any:
-        apart = converted(a, dtype, _FLOAT32) - converted(b, dtype, _FLOAT32)
+        apart = converted(a, dtype, FLOAT32) - converted(b, dtype, FLOAT32)
         noise = jnp.mean(jnp.square(apart), (-3, -2, -1))
         return 20 * np.log10(np.float32(most)) - np.float32(10 / np.log(10)) * jnp.log(noise)
 
@@ -148,7 +147,7 @@ def ssim(
     kernel = _gauss(size, filter_sigma)
 
     def run(a: Any, b: Any) -> Any:
-        a, b = jnp.broadcast_arrays(converted(a, dtype, _FLOAT32), converted(b, dtype, _FLOAT32))
+        a, b = jnp.broadcast_arrays(converted(a, dtype, FLOAT32), converted(b, dtype, FLOAT32))
         return jnp.mean(_similarity(a, b, most, kernel, k1, k2)[0], -1)
 
     return compute("ssim", run, first, second)
@@ -197,7 +196,7 @@ def ssim_multiscale(
     kernel = _gauss(size, filter_sigma)
 
     def run(a: Any, b: Any) -> Any:
-        a, b = jnp.broadcast_arrays(converted(a, dtype, _FLOAT32), converted(b, dtype, _FLOAT32))
+        a, b = jnp.broadcast_arrays(converted(a, dtype, FLOAT32), converted(b, dtype, FLOAT32))
         parts: list[Any] = []
         whole: Any = None
         for at in range(len(power_factors)):

@@ -11,7 +11,7 @@ from jaxscope.tf1.base.operation import compute, static_ints, static_value
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.arrays.shapes import expand_dims, squeeze
 from jaxscope.tf1.ops.image import interpolation
-from jaxscope.tf1.ops.image.arguments import images_of, size_of
+from jaxscope.tf1.ops.image.arguments import images_of, sizes_of
 from jaxscope.tf1.ops.image.cropping import pad_to_bounding_box
 from jaxscope.tf1.ops.nn.arguments import expect_rank, real_numbers
 
@@ -280,10 +280,7 @@ def resize_image_with_pad(
         TensorValueError: If a size is not positive, or images have another rank (`tensor_value`, `rank`).
     """
     tensor, height, width, _ = images_of("resize_image_with_pad", image)
-    rows, columns = (
-        size_of(target_height, "target_height", least=1),
-        size_of(target_width, "target_width", least=1),
-    )
+    rows, columns = sizes_of(target_height, target_width, "target", least=1)
     ratio = max(width / columns, height / rows)
     new_rows, new_columns = int(height / ratio), int(width / ratio)
     above = max(int((rows - height / ratio) / 2), 0)

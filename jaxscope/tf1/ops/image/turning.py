@@ -5,9 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute, static_ints
+from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.tensor import Tensor
 from jaxscope.tf1.ops.image.arguments import images_of
 from jaxscope.tf1.ops.random.drawing import draw_key
@@ -120,7 +119,5 @@ def rot90(image: Any, k: Any = 1, name: str | None = None) -> Tensor:
         NotStaticError: If `k` is not known while tracing (`not_static`).
     """
     tensor, _, _, axis = images_of("rot90", image)
-    numbers = static_ints(k, "k")
-    if len(numbers) != 1:
-        raise TensorValueError(f"k must be one number, not {len(numbers)}")
-    return compute("rot90", lambda x: jnp.rot90(x, numbers[0] % 4, (axis, axis + 1)), tensor, name=name)
+    turns = static_int(k, "k") % 4
+    return compute("rot90", lambda x: jnp.rot90(x, turns, (axis, axis + 1)), tensor, name=name)

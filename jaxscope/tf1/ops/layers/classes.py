@@ -37,11 +37,6 @@ class FunctionLayer(Layer):
         defaults = self._signature.parameters.items()
         self._settings = {key: given.get(key, one.default) for key, one in list(defaults)[1:]}
 
-    def _in_scope(self, inputs: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        self._scope = js.get_variable_scope()
-        self.built = True
-        return self.call(inputs, *args, **kwargs)
-
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what the function computes, in the scope that is open.
 

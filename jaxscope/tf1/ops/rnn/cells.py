@@ -133,11 +133,6 @@ class FunctionCell(LayerRNNCell):
             raise TensorTypeError(f"{type(self).__name__} needs num_units")
         self._num_units = self._settings["num_units"] = static_int(units, "num_units")
 
-    def _in_scope(self, inputs: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        self._scope = js.get_variable_scope()
-        self.built = True
-        return self.call(inputs, *args, **kwargs)
-
     def call(self, inputs: Any, state: Any) -> Any:
         """Return the output and the next state.
 
