@@ -50,7 +50,7 @@ Reproduce with
 
 ```
 pip install optax matplotlib dm-haiku flax equinox orbax-checkpoint safetensors
-python -m benchmarks --out docs/benchmarks.md
+python -m benchmarks --out docs/reference/benchmarks.md
 ```
 
 (`--quick` checks in a minute that everything runs; `--rows` and `--frameworks` choose; a library that is not

@@ -1,4 +1,4 @@
-"""What depth costs, by each way to run layers: `python -m benchmarks.depth --out docs/depth.md`."""
+"""What depth costs, by each way to run it: `python -m benchmarks.depth --out docs/explanation/depth.md`."""
 
 import argparse
 import gc

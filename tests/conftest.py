@@ -61,8 +61,8 @@ QUICK = {
     "tests/test_imports.py": 40,
     "tests/test_p": 40,  # pages, what is public
     "README.md": 1,
-    "docs/glossary.md": 1,
-    "docs/rules.md": 1,
+    "docs/reference/glossary.md": 1,
+    "docs/reference/rules.md": 1,
     "jaxscope/_core": 1,
 }
 

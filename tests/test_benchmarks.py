@@ -76,7 +76,7 @@ def test_programs_are_those_of_handwritten_jax(report: str, what: str) -> None:
 
 
 def test_what_depth_costs(tmp_path: Path) -> None:
-    """The table of docs/depth.md is written, with a line for each way and a number in each cell."""
+    """The table of explanation/depth.md is written, with a line for each way and a number in each cell."""
     page = tmp_path / "depth.md"
     page.write_text("before\n<!-- table -->\n<!-- end of table -->\nafter\n")
     command = [sys.executable, "-m", "benchmarks.depth", "--quick", "--out", str(page)]

@@ -20,7 +20,7 @@ from jaxscope import errors
 from jaxscope.errors import JaxscopeError
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "errors.md"
+PAGE = ROOT / "docs" / "reference" / "errors.md"
 HEADING = re.compile(r"^(#+) `?(\w+)`?$", re.MULTILINE)
 CASE = re.compile(
     r"^```python fails\n(.*?)^```\n+```text\n(.*?)^```\n(.*?)^```python\n", re.MULTILINE | re.DOTALL

@@ -9,7 +9,7 @@ import pytest
 import jaxscope as js
 
 MODULES = [js, *(getattr(js, name) for name in js.__all__ if inspect.ismodule(getattr(js, name)))]
-ERRORS_PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
+ERRORS_PAGE = Path(__file__).parent.parent / "docs" / "reference" / "errors.md"
 
 
 def public(kind):

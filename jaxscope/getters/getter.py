@@ -30,7 +30,7 @@ class Getter:
         check_where(self)
 
     def __call__(self, getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
-        """Return what the model gets for a name; see docs/getters.md.
+        """Return what the model gets for a name; see docs/how_to/getters.md.
 
         Args:
             getter: The next getter: asks for the variable of a full name.

@@ -24,7 +24,7 @@ REFUSALS = {
     ("KeyStreamError", "key_in_rule"),
     ("TraceError", "value_of_ended_trace"),  # added to a collection inside a transform, and read outside
 }
-#: What JAX says of hand-written code, too (docs/state.md, and a `cond` in `vmap` in `shard_map`).
+#: What JAX says of hand-written code, too (docs/reference/state.md, and a `cond` in `vmap` in `shard_map`).
 REFUSED_BY_JAX = ("requires varying manual axes to match", "pvary", "differentiat", "has no attribute 'aval'")
 if jax.__version_info__ < (0, 9):  # which cannot differentiate a `cond` of what is computed again
     REFUSED_BY_JAX += (

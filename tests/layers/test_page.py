@@ -1,4 +1,4 @@
-"""The table of `docs/layers.md` says what the code does: names, variables, shapes and defaults of layers."""
+"""The table of reference/layers.md says what the code does: names, variables, shapes and defaults of layers."""
 
 import ast
 import inspect
@@ -12,7 +12,7 @@ import pytest
 import jaxscope as js
 from jaxscope import layers
 
-PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "layers.md"
 SIZES = {"in": 6, "units": 4, "filters": 5, "size": 3, "multiplier": 2, "vocab": 7, "proj": 2}
 
 

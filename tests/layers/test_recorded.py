@@ -23,7 +23,7 @@ KEYS = {
     "model_variables": "model_variables",
 }
 
-# What is different here, deliberately; `docs/layers.md` says why.
+# What is different here, deliberately; `docs/reference/layers.md` says why.
 #: The output of a call that comes after a step of the moving averages, which it sees here.
 AFTER_A_STEP = {"batch_normalization_34": "e", "batch_normalization_36": "y"}
 #: The scope's constraint rules the variables of layers, as it rules all others.

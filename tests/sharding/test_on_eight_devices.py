@@ -9,7 +9,7 @@ import pytest
 
 from tests.sharding.conftest import EIGHT, HERE
 
-PAGE = HERE.parent.parent / "docs" / "sharding.md"
+PAGE = HERE.parent.parent / "docs" / "how_to" / "sharding.md"
 
 
 @pytest.mark.slow

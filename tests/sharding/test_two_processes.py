@@ -21,7 +21,7 @@ def free_port() -> int:
 @pytest.mark.slow
 def test_two_processes(tmp_path: Path):
     """Over gloo, with two devices each: variables are made on all four, and the loss falls alike."""
-    page = (ROOT / "docs" / "sharding.md").read_text()
+    page = (ROOT / "docs" / "how_to" / "sharding.md").read_text()
     (program,) = re.findall(r"^```py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     path = tmp_path / "train.py"
     path.write_text(program)

@@ -1,4 +1,4 @@
-"""What becomes of a write inside each JAX transform; run as a module, it writes docs/state.md's table."""
+"""What becomes of a write inside each JAX transform; as a module, it writes the table in state.md."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 
 import jaxscope as js
 
-PAGE = Path(__file__).parents[2] / "docs" / "state.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "state.md"
 X = np.asarray([0.5, -1.0, 2.0], np.float32)
 MODES = ("eager", "jit", "grad")
 

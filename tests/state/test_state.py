@@ -26,7 +26,7 @@ def expected_of(name: str, mode: str) -> str:
 @pytest.mark.parametrize("mode", matrix.MODES)
 @pytest.mark.parametrize("name", matrix.TRANSFORMS)
 def test_matrix(name: str, mode: str):
-    """Each write is what docs/state.md says: right, or an error at set_variable."""
+    """Each write is what docs/reference/state.md says: right, or an error at set_variable."""
     found, expected = matrix.outcome(name, mode), expected_of(name, mode)
     assert expected in {"right", "StateError", "JAX refuses"}
     assert found == expected

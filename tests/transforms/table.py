@@ -1,4 +1,4 @@
-"""The table in docs/transforms.md, of what the tests expect; `python -m tests.transforms.table` writes it."""
+"""The table in reference/transforms.md, as tests expect it: `python -m tests.transforms.table` writes it."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.transforms.outcomes import BACKWARD, MODES
 from tests.transforms.wrappers import ALL, Wrapper
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "transforms.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "transforms.md"
 BEGIN = "<!-- The table is written by `python -m tests.transforms.table`. -->\n"
 END = "<!-- End of the table. -->\n"
 _FORWARD = [mode for mode in MODES if mode not in BACKWARD]

@@ -134,6 +134,6 @@ def test_callbacks_have_no_pass():
 
 
 def test_the_table_is_up_to_date():
-    """`docs/transforms.md` has the table of these wrappers: `python -m tests.transforms.table` writes it."""
+    """transforms.md has the table of these wrappers: `python -m tests.transforms.table` writes it."""
     page = table.PAGE.read_text()
     assert page == table.rewritten(page)

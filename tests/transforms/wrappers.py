@@ -43,7 +43,7 @@ class Wrapper:
             it has to where a user calls it as often; default names get more numbers.
         refused: What is refused, by mode.
         steps: How often the function's body runs in one call.
-        write_refused: The errors by which `set_variable` inside may be refused (docs/state.md).
+        write_refused: The errors by which `set_variable` inside may be refused (docs/reference/state.md).
         note: What else there is to know, for the table.
     """
 
@@ -399,7 +399,7 @@ _EXPLICIT = Refusal(
 )
 _NO_WRITE = ("StateError",)
 _NO_WRITE_AGAIN = ("StateError", "VariableExistsError")
-# JAX 0.8 has no reverse derivative of a branch that writes (docs/state.md).
+# JAX 0.8 has no reverse derivative of a branch that writes (docs/reference/state.md).
 _NO_WRITE_IN_BRANCH = ("NotImplementedError",) if jax.__version_info__ < (0, 9) else ()
 _CALLED_AGAIN = "JAX calls the function more than once: share names by `reuse=js.AUTO_REUSE`"
 

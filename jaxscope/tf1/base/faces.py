@@ -125,7 +125,7 @@ def look_up(space: str, name: str) -> Any:
             f"TensorFlow 1 has tf.{full}, jaxscope.tf1 has not",
             fix="write that part with jax.numpy, which takes tensors; tf.convert_to_tensor leads back",
             here=elsewhere or here,
-            page="docs/tf1.md",
+            page="docs/how_to/tf1.md",
         )
     raise MissingNameError(f"there is no tf.{full}, in TensorFlow 1 neither", code="unknown_name", near=here)
 
