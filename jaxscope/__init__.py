@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from jaxscope._core.model.variable_creator_scope import variable_creator_scope
     from jaxscope.regularizers import no_regularizer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AUTO_REUSE",
