@@ -1,4 +1,4 @@
-"""The table of reference/layers.md says what the code does: names, variables, shapes and defaults of layers."""
+"""The table of reference/layers.md says what the code does: names, variables, shapes, defaults."""
 
 import ast
 import inspect
