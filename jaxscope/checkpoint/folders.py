@@ -6,7 +6,6 @@ keys on the way to an array, joined by slashes, are its name.
 Arrays of no elements, which orbax refuses, are facts.
 """
 
-import importlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -18,7 +17,9 @@ import numpy as np
 from jaxscope.checkpoint.stored import Entry
 from jaxscope.checkpoint.writing import sync_folder
 from jaxscope.errors import CheckpointError
+from jaxscope.extras import library
 
+NEEDING = "a folder of variables"
 ITEM = "arrays"
 OURS = "jaxscope"
 EMPTY = "empty:"
@@ -32,15 +33,12 @@ def orbax() -> Any:
     Raises:
         ImportError: It is not installed.
     """
-    try:
-        return importlib.import_module("orbax.checkpoint")  # an extra, which type checkers need not have
-    except ImportError as problem:
-        raise ImportError("folders need orbax: pip install 'jaxscope[checkpoint]'") from problem
+    return library("orbax.checkpoint", NEEDING)
 
 
 def epath(path: str) -> Any:
     """Return a path as orbax's handlers take it."""
-    return importlib.import_module("etils.epath").Path(path)
+    return library("etils.epath", NEEDING).Path(path)
 
 
 def arguments(arrays: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:

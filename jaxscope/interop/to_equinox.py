@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jaxscope as js
+from jaxscope.extras import library
 from jaxscope.interop.keyed import keyed
-from jaxscope.interop.libraries import library
 
 
 def as_equinox(net: Callable[..., Any], variables: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -33,7 +33,7 @@ def as_equinox(net: Callable[..., Any], variables: Mapping[str, Any]) -> tuple[A
         >>> y.shape, list(module.variables)
         ((1, 2), ['dense/bias', 'dense/kernel'])
     """
-    eqx = library("equinox", "as_equinox")
+    eqx = library("equinox", "js.interop.as_equinox")
     given = variables if isinstance(variables, js.Variables) else js.Variables(variables)
     made: tuple[Any, Any] = eqx.nn.make_with_state(_module())(keyed(net), given)
     return made
@@ -41,7 +41,7 @@ def as_equinox(net: Callable[..., Any], variables: Mapping[str, Any]) -> tuple[A
 
 @functools.cache
 def _module() -> Any:
-    eqx = library("equinox", "as_equinox")
+    eqx = library("equinox", "js.interop.as_equinox")
 
     class JaxscopeNet(eqx.Module):  # type: ignore[misc,name-defined]
         """A net of jaxscope's.

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from jaxscope.extras import library
 from jaxscope.interop.keyed import joined, keyed
-from jaxscope.interop.libraries import library
 
 
 def as_haiku(net: Callable[..., Any], name: str | None = None) -> Any:
@@ -39,7 +39,7 @@ def as_haiku(net: Callable[..., Any], name: str | None = None) -> Any:
 
 @functools.cache
 def _module() -> Any:
-    hk = library("haiku", "as_haiku")
+    hk = library("haiku", "js.interop.as_haiku")
 
     class JaxscopeNet(hk.Module):  # type: ignore[misc,name-defined]
         """A net of jaxscope's."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jaxscope as js
+from jaxscope.extras import library
 from jaxscope.interop.keyed import joined, keyed
-from jaxscope.interop.libraries import library
 
 
 def as_linen(
@@ -43,7 +43,7 @@ def as_linen(
 
 @functools.cache
 def _module() -> Any:
-    nn = library("flax.linen", "as_linen")
+    nn = library("flax.linen", "js.interop.as_linen")
 
     class JaxscopeNet(nn.Module):  # type: ignore[misc,name-defined]
         """A net of jaxscope's."""

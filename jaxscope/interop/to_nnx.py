@@ -4,9 +4,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from jaxscope.extras import library
 from jaxscope.interop.from_nnx import value_of
 from jaxscope.interop.keyed import joined, keyed
-from jaxscope.interop.libraries import library
 
 
 def as_nnx(net: Callable[..., Any], /, *args: Any, rngs: Any, **kwargs: Any) -> Any:
@@ -42,7 +42,7 @@ def as_nnx(net: Callable[..., Any], /, *args: Any, rngs: Any, **kwargs: Any) -> 
 
 @functools.cache
 def _module() -> Any:
-    nnx = library("flax.nnx", "as_nnx")
+    nnx = library("flax.nnx", "js.interop.as_nnx")
 
     class JaxscopeNet(nnx.Module):  # type: ignore[misc,name-defined]
         """A net of jaxscope's.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from jaxscope.optim.extra import import_optax
+from jaxscope.extras import library
 
 if TYPE_CHECKING:
     import optax
@@ -42,7 +42,7 @@ def tf1_adam(
         >>> optax.apply_updates(w, updates)["w"]
         Array([0.99693..., 0.99693...], dtype=float32)
     """
-    optax = import_optax("tf1_adam")
+    optax = library("optax", "js.optim.tf1_adam")
     usual = optax.scale_by_adam(beta1, beta2, epsilon)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxscope as js
-from jaxscope.optim.extra import import_optax
+from jaxscope.extras import library
 from jaxscope.optim.fitting import checked, fitted
 from jaxscope.optim.naming import as_array, as_tree, is_array, map_named, named
 
@@ -52,7 +52,7 @@ def constrain(specs: js.VariableSpecs) -> "optax.GradientTransformationExtraArgs
         >>> optax.apply_updates(variables, updates)["w"]
         Array([0. , 1.5], dtype=float32)
     """
-    optax = import_optax("constrain")
+    optax = library("optax", "js.optim.constrain")
     specs = checked(specs)
 
     def init(params: Any) -> Any:

@@ -7,7 +7,7 @@ import jax
 from jax.tree_util import GetAttrKey, keystr
 
 import jaxscope as js
-from jaxscope.optim.extra import import_optax
+from jaxscope.extras import library
 
 Path = tuple[Any, ...]
 
@@ -70,7 +70,7 @@ def understand(opt_state: Any, function: str) -> Understood:
         ImportError: optax is not installed.
         OptimizerError: Some belong to no optimizer of TF1 (code `tf1_state`).
     """
-    optax = import_optax(function)
+    optax = library("optax", f"js.optim.{function}")
     containers = (
         optax.MaskedState,
         optax.MultiTransformState,

@@ -1,9 +1,10 @@
 """Checksums: CRC-32C, by Google's own package, masked as in LevelDB's tables and TF1's bundles."""
 
-import importlib
 from typing import Any
 
 import numpy as np
+
+from jaxscope.extras import library
 
 _AT_ONCE = 2**30  # bytes
 
@@ -14,10 +15,7 @@ def crc() -> Any:
     Raises:
         ImportError: It is not installed.
     """
-    try:
-        return importlib.import_module("google_crc32c")  # an extra, which type checkers need not have
-    except ImportError as problem:
-        raise ImportError("TF1's checkpoints need google-crc32c: pip install 'jaxscope[tf1]'") from problem
+    return library("google_crc32c", "a checkpoint of TF1's")
 
 
 def extended(value: int, data: Any) -> int:

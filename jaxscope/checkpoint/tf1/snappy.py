@@ -1,11 +1,9 @@
 """Snappy, by the package cramjam, of which no more comes out than can be in what is compressed."""
 
-import importlib
-from typing import Any
-
 import numpy as np
 
 from jaxscope.checkpoint.tf1.wire import Bytes, WrongError, varint
+from jaxscope.extras import library
 
 # The best that the format can do is a copy of 64 bytes in 3; in front is the length.
 _MOST_TIMES = 22
@@ -18,10 +16,7 @@ def decompressed(data: Bytes) -> memoryview:
         WrongError: It is not of the format, or says that it is longer than it can be.
         ImportError: cramjam is not installed.
     """
-    try:
-        cramjam: Any = importlib.import_module("cramjam")  # an extra, which type checkers need not have
-    except ImportError as problem:
-        raise ImportError("compressed checkpoints need cramjam: pip install 'jaxscope[tf1]'") from problem
+    cramjam = library("cramjam", "a compressed checkpoint of TF1's")
     length, _ = varint(data, 0)
     if length > _MOST_TIMES * len(data):
         raise WrongError(f"{len(data):,} bytes of Snappy would be {length:,}")
