@@ -71,12 +71,18 @@ class Adapter:
         Args:
             *trees: What the library has: of Linen, the dict of collections; of Haiku, parameters, and
                 state if there is any; of NNX, a module or its state; of Equinox, a module, and its state if
-                it has one.
+                it has one. Two of them may be one pair, as the library returns them.
             scope: The full name of the scope that the adapter is called in; its own if left out.
 
         Returns:
             `Variables`, the state among them as not trainable.
+
+        Raises:
+            TypeError: It is nothing that the library has.
+            InvalidNameError: Two of its arrays would have one name (code `same_name`).
         """
+        if len(trees) == 1 and type(trees[0]) is tuple:
+            trees = trees[0]
         leaves = dict(self._body.named(trees))
         prefix = self.prefix(scope)
         frozen = [prefix + name for name, (_, trainable) in leaves.items() if not trainable]

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
-from jaxscope.interop.libraries import library
+from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
 from jaxscope.interop.plans import Found, Plan, Plans, plan_of
 
 
@@ -57,7 +57,7 @@ def equinox(
         >>> sorted(net.spec(jnp.ones([5, 3])))
         ['mlp/layers/0/bias', 'mlp/layers/0/weight', 'mlp/layers/1/bias', 'mlp/layers/1/weight']
     """
-    eqx = library("equinox", "equinox")
+    eqx = library("equinox", "js.interop.equinox")
     if isinstance(module, eqx.Module):
         if initial is not None:
             raise TypeError("a module has values: initial= is for functions that make one")
@@ -117,7 +117,7 @@ class _Equinox:
         return self._plan().leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
-        if not 1 <= len(trees) <= 2:
+        if not 1 <= len(trees) <= 2 or not isinstance(trees[0], self._eqx.Module):
             raise TypeError("what Equinox has is a module, or a module and its state")
         found, _ = _taken_apart(self._eqx, trees[0], trees[1] if len(trees) == 2 else None)
         leaves = checked([leaf for leaf, _ in found], self._trainable)
@@ -136,7 +136,7 @@ def _taken_apart(eqx: Any, module: Any, state: Any) -> tuple[list[tuple[Leaf, An
     """Return a leaf for each array of a module and its state, the array itself, and the rest."""
     arrays, static = eqx.partition(module, _is_variable)
     found = [
-        (_leaf(path_text(path), value, trained=True), value)
+        (leaf_of(name := path_text(path), name, value, trainable=True), value)
         for path, value in jax.tree.leaves_with_path(arrays)
     ]
     state_tree = None
@@ -144,7 +144,7 @@ def _taken_apart(eqx: Any, module: Any, state: Any) -> tuple[list[tuple[Leaf, An
         values, state_tree = jax.tree.flatten(state)
         names = _state_names(eqx, module, state_tree)
         found += [
-            (_leaf(names.get(at, f"state/{at}"), value, trained=False), value)
+            (leaf_of(name := names.get(at, f"state/{at}"), name, value, trainable=False), value)
             for at, value in enumerate(values)
         ]
     elif any(map(is_index := _is_index(eqx), jax.tree.leaves(module, is_leaf=is_index))):
@@ -163,10 +163,6 @@ def _is_variable(leaf: Any) -> bool:
             raise TypeError("a module that holds a key cannot be made by a function: pass the module")
         return False
     return True
-
-
-def _leaf(name: str, value: Any, *, trained: bool) -> Leaf:
-    return Leaf(name, name, value.shape, value.dtype, trained)
 
 
 def _is_index(eqx: Any) -> Any:

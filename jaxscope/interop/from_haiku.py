@@ -6,11 +6,11 @@ from typing import Any
 
 import jax
 
+from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.calls import Call
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
-from jaxscope.interop.libraries import library
+from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
 from jaxscope.interop.plans import Found, Plan, Plans
 
 
@@ -57,7 +57,7 @@ def haiku(
         >>> list(net.spec(jnp.ones([1, 3])))
         ['mlp/linear_0/b', 'mlp/linear_0/w', 'mlp/linear_1/b', 'mlp/linear_1/w']
     """
-    hk = library("haiku", "haiku")
+    hk = library("haiku", "js.interop.haiku")
     if isinstance(function, hk.TransformedWithState):
         transformed = function
     elif isinstance(function, hk.Transformed):
@@ -115,8 +115,8 @@ class _Haiku:
         return self._plan(Call(args, kwargs)).leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
-        if not 1 <= len(trees) <= 2:
-            raise TypeError("what Haiku has is params, or params and state")
+        if not 1 <= len(trees) <= 2 or not all(isinstance(tree, Mapping) for tree in trees):
+            raise TypeError("what Haiku has is params, or params and state, each a dict of modules")
         found = [pair for at, tree in enumerate(trees) for pair in _found(tree, trainable=not at)]
         leaves = checked([leaf for leaf, _ in found], self._trainable)
         return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
@@ -137,5 +137,5 @@ def _found(tree: Mapping[str, Mapping[str, Any]], *, trainable: bool) -> list[tu
     for path, value in jax.tree.leaves_with_path(tree):
         module = path_text(path[:1])
         name = own_name(module, path_text(path[1:]))
-        found.append((Leaf(path_text(path), name, value.shape, value.dtype, trainable), value))
+        found.append((leaf_of(path_text(path), name, value, trainable=trainable), value))
     return found

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 
+from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.calls import Call
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
-from jaxscope.interop.libraries import library
+from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
 from jaxscope.interop.plans import Found, Plan, Plans
 
 
@@ -61,7 +61,7 @@ def linen(
         >>> list(net.spec(jnp.ones([1, 3])))[:2]
         ['encoder/layers_0/bias', 'encoder/layers_0/kernel']
     """
-    nn = library("flax.linen", "linen")
+    nn = library("flax.linen", "js.interop.linen")
     if not isinstance(module, nn.Module):
         raise TypeError(f"js.interop.linen takes a module of flax.linen, not {type(module).__name__}")
     if module.scope is not None:
@@ -119,9 +119,11 @@ class _Linen:
         return self._plan(Call(args, kwargs)).leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
-        if len(trees) != 1:
-            raise TypeError('variables of Linen are one dict: {"params": ..., "batch_stats": ...}')
-        found = self._found(trees[0])
+        given = trees[0] if len(trees) == 1 else None
+        # Parameters alone would pass for collections that are called like modules.
+        if not isinstance(given, Mapping) or (given and "params" not in given):
+            raise TypeError('what Linen has is one dict of collections: {"params": ..., "batch_stats": ...}')
+        found = self._found(given)
         leaves = checked([leaf for leaf, _ in found], self._trainable)
         return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
 
@@ -151,7 +153,7 @@ class _Linen:
                     value = value.value if hasattr(value, "value") else value.unbox()
             theirs = path_text(path)
             collection, _, name = theirs.partition("/")
-            leaf = Leaf(theirs, name, value.shape, value.dtype, collection == "params", partitioner)
+            leaf = leaf_of(theirs, name, value, trainable=collection == "params", partitioner=partitioner)
             found.append((leaf, value))
         params = {leaf.name for leaf, _ in found if leaf.theirs.startswith("params/")}
         return [
@@ -183,4 +185,4 @@ class _Linen:
 
 
 def _errors() -> Any:
-    return library("flax.errors", "linen")
+    return library("flax.errors", "js.interop.linen")

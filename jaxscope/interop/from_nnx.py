@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys, shaped
-from jaxscope.interop.leaves import Leaf, Trainable, checked, path_text, restructured, write
-from jaxscope.interop.libraries import library
+from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
 from jaxscope.interop.plans import Found, Plan, Plans, plan_of
 
 
@@ -47,7 +47,7 @@ def nnx(
         >>> list(net.spec(jnp.ones([1, 3])))
         ['linear/bias', 'linear/kernel']
     """
-    flax_nnx = library("flax.nnx", "nnx")
+    flax_nnx = library("flax.nnx", "js.interop.nnx")
     if isinstance(module, flax_nnx.Module):
         if initial is not None:
             raise TypeError("a module has values: initial= is for functions that make one")
@@ -114,8 +114,8 @@ class _Nnx:
         return self._plan().leaves
 
     def named(self, trees: tuple[Any, ...]) -> dict[str, Any]:
-        if len(trees) != 1:
-            raise TypeError("what NNX has is one module, or its state")
+        if len(trees) != 1 or not isinstance(trees[0], self._nnx.Module | self._nnx.State):
+            raise TypeError("what NNX has is one module, or its nnx.State")
         state = self._nnx.state(trees[0]) if isinstance(trees[0], self._nnx.Module) else trees[0]
         found = [
             (path, one)
@@ -151,7 +151,7 @@ class _Nnx:
     def _leaf(self, path: tuple[Any, ...], one: Any) -> Leaf:
         value, text = value_of(one), path_text(path)
         trained = isinstance(one, self._nnx.Param)
-        return Leaf(text, text, value.shape, value.dtype, trained, _partitioner(one))
+        return leaf_of(text, text, value, trainable=trained, partitioner=_partitioner(one))
 
     def _random(self, one: Any, key: Any) -> Any:
         """Return a random state for a call: from a key, or one of which it will be seen if it is used."""

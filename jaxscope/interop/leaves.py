@@ -33,6 +33,17 @@ class Leaf(NamedTuple):
     partitioner: Any = None
 
 
+def leaf_of(theirs: str, name: str, value: Any, *, trainable: bool, partitioner: Any = None) -> Leaf:
+    """Return the leaf that stands for an array.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        raise TypeError(f"{theirs!r} is no array, but {value!r:.60}")
+    return Leaf(theirs, name, value.shape, value.dtype, trainable, partitioner)
+
+
 def path_text(path: Iterable[Any]) -> str:
     """Return a path of JAX's as keys joined by slashes: `layers/0/weight`."""
     return "/".join(str(_key(entry)) for entry in path)

@@ -47,6 +47,18 @@ def test_evaluated(case, own, x):
     np.testing.assert_array_equal(transformed(layer).apply(values, x), expected)
 
 
+def test_what_it_has(case, own):
+    """Values come one by one, or as the pair that the library returns; and nothing else is taken for them."""
+    layer = case.layer("there")
+    values = layer.variables(*own)
+    again = layer.variables(tuple(own))
+    assert list(again) == list(values)
+    assert list(again.trainable) == list(values.trainable)
+    for wrong in (3, [1, 2], {"first": 3}, {"first": {"kernel": 3}}, (), (own, own)):
+        with pytest.raises(TypeError, match=r"is one |has is |is no array"):
+            layer.variables(wrong)
+
+
 def test_trained(case, own, x, equal):
     """Results, gradients and state of a step of training, with the same key."""
     layer = case.layer("there")
