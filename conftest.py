@@ -28,6 +28,9 @@ def missing(library: str) -> bool:
 # The modules that examples may use without importing them, as a reader would understand them.
 NAMES = {"jax": jax, "jnp": jnp, "np": np, "js": js, "missing": missing}
 
+# The site's own code needs Sphinx, and what Sphinx made of the pages is no page.
+collect_ignore = ["docs/conf.py", "docs/_site", "docs/_build"]
+
 #: What docstrings' examples import, by module: not each JAX has all of it, or has it without warnings.
 NEEDED = {"haiku": "haiku", "nnx": "flax.nnx", "linen": "flax.linen", "equinox": "equinox"}
 

@@ -49,7 +49,7 @@ class Table:
     def markdown(self) -> str:
         """Return the table as Markdown, with its title as a heading."""
         head = ["", *self.columns]
-        lines = [f"### {self.title}", ""]
+        lines = [f"## {self.title}", ""]
         lines += [f"{self.note}", ""] if self.note else []
         lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
         for case, cells in self.rows.items():

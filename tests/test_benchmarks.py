@@ -59,7 +59,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_every_row_gives_its_table(report: str, title: str) -> None:
     """Each row's table is written, with a cell for jaxscope in each case."""
-    table = report.split(f"### {title}\n", 1)[1].split("###", maxsplit=1)[0]
+    table = report.split(f"## {title}\n", 1)[1].split("##", maxsplit=1)[0]
     lines = [line for line in table.splitlines() if line.startswith("|")]
     place = lines[0].split("|").index(" jaxscope ")
     assert len(lines) > 2
@@ -69,7 +69,7 @@ def test_every_row_gives_its_table(report: str, title: str) -> None:
 @pytest.mark.parametrize("what", ["Canonical jaxpr", "Optimised HLO"])
 def test_programs_are_those_of_handwritten_jax(report: str, what: str) -> None:
     """What jaxscope traces and compiles is, model for model, what hand-written JAX does."""
-    table = report.split(f"### {what} of apply, against handwritten\n", 1)[1].split("###", maxsplit=1)[0]
+    table = report.split(f"## {what} of apply, against handwritten\n", 1)[1].split("##", maxsplit=1)[0]
     cases = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("|")][2:]
     assert cases
     assert {case.strip(): found.strip() for case, found in cases if found.strip() != "identical"} == {}

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+BUILT = ROOT / "docs" / "_build"
+PAGES = sorted(
+    page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if not page.is_relative_to(BUILT)
+)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 
 

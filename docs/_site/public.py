@@ -1,0 +1,125 @@
+"""Every public name has an entry: `.. public:: jaxscope.layers` makes them, so no list is kept by hand."""
+
+import functools
+import importlib
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import GoogleDocstring
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+import jaxscope as js
+from jaxscope.tf1.base.faces import names_here
+
+from .docstrings import rst, rst_lines
+
+logger = logging.getLogger(__name__)
+
+
+def things(module: ModuleType) -> dict[str, Any]:
+    """Return what is public in a module, by its name; in jaxscope.tf1 and its namespaces, what is here."""
+    names = list(getattr(module, "__all__", ()))
+    root, _, space = module.__name__.partition("jaxscope.tf1")
+    if not root:
+        names += names_here(space.removeprefix("."))
+    return {name: getattr(module, name) for name in names}
+
+
+def modules(module: ModuleType = js) -> Iterator[ModuleType]:
+    """Go through a module and all that are public in it and in them."""
+    yield module
+    for name, inner in things(module).items():
+        if isinstance(inner, ModuleType) and inner.__name__ == f"{module.__name__}.{name}":
+            yield from modules(inner)
+
+
+@functools.cache
+def homes() -> dict[int, str]:
+    """Return under which dotted name an object has its entry, by id: the first of the shortest."""
+    found: dict[int, str] = {}
+    for module in sorted(modules(), key=lambda module: module.__name__.count(".")):
+        for name, thing in things(module).items():
+            if callable(thing) or type(thing).__module__.startswith("jaxscope"):
+                found.setdefault(id(thing), f"{module.__name__}.{name}")
+    return found
+
+
+def kind(thing: Any) -> str:
+    """Return what Sphinx calls such an object."""
+    if inspect.isclass(thing):
+        return "exception" if issubclass(thing, BaseException) else "class"
+    return "function" if inspect.isroutine(thing) else "data"
+
+
+def summary(thing: Any) -> str:
+    """Return the first sentence about an object, where it has one of its own."""
+    own = isinstance(thing, ModuleType) or kind(thing) != "data"
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()) if own else ""
+
+
+class Public(SphinxDirective):
+    """A table of a module's public names, and an entry for each; with `:inner:`, of the modules in it."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"inner": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the nodes of a module, or a section for each module in it."""
+        module = importlib.import_module(self.arguments[0])
+        if "inner" not in self.options:
+            return self.parse_text_to_nodes("\n".join(self.entries(module)))
+        return [self.section(inner) for inner in modules(module) if inner is not module]
+
+    def section(self, module: ModuleType) -> nodes.section:
+        """Return a module with a heading."""
+        name = module.__name__
+        section = nodes.section("", nodes.title(name, name), ids=[nodes.make_id(name)], names=[name])
+        section += self.parse_text_to_nodes("\n".join(self.entries(module)))
+        return section
+
+    def entries(self, module: ModuleType) -> Iterator[str]:
+        """Write a module in reStructuredText."""
+        path = module.__name__
+        yield from (f".. automodule:: {path}", "   :no-members:", "")
+        yield from (".. list-table::", "   :widths: auto", "")
+        for name, thing in things(module).items():
+            yield from (f"   * - :py:obj:`~{path}.{name}`", f"     - {rst(summary(thing))}")
+        for name, thing in things(module).items():
+            full = f"{path}.{name}"
+            home = homes().get(id(thing), full)
+            if isinstance(thing, ModuleType):
+                if thing.__name__ != full:  # tf.compat.v1 is tf
+                    yield from ("", f".. py:module:: {full}", "", f"It is :py:mod:`{thing.__name__}`.")
+            elif home != full:
+                yield from ("", f".. py:{kind(thing)}:: {name}", f"   :module: {path}", "")
+                yield f"   It is :py:obj:`{home}`."
+            elif inspect.isclass(thing) and thing.__name__ != name:  # autodoc would call it an alias
+                yield from ("", f".. py:class:: {name}{inspect.signature(thing)}", f"   :module: {path}", "")
+                lines = rst_lines((inspect.getdoc(thing) or "").splitlines())
+                yield from (f"   {line}" for line in GoogleDocstring(lines, self.config).lines())
+            else:
+                yield from ("", f".. auto{kind(thing)}:: {full}")
+
+
+def check(_app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of each public name that no page has."""
+    entries = env.domains.python_domain.objects
+    for module in modules():
+        names = [module.__name__, *(f"{module.__name__}.{name}" for name in things(module))]
+        missing = [name for name in names if name not in entries]
+        if missing:
+            logger.warning("public, and on no page: %s", ", ".join(missing))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Let Sphinx know."""
+    app.add_directive("public", Public)
+    app.connect("env-check-consistency", check)
+    return {"parallel_read_safe": True}
