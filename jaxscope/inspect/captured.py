@@ -39,8 +39,8 @@ class Origin(NamedTuple):
     Attributes:
         kind: `"NaN"` or `"Inf"`.
         scope: The scope that was open; "" for the root.
-        operation: JAX's name of the operation: `"log"`, `"jit(loss)"` for what is jitted and has no scopes in
-            it; `"given"` for an argument that had it.
+        operation: JAX's name of the operation: `"log"`, `"jit(_where)"` for a function of JAX's own that is
+            jitted; `"given"` for an argument that had it.
         at: The user's line, `"train.py:12 in net"`, or which argument it was.
         steps: In which step of each loop around it; () outside of loops.
     """

@@ -32,7 +32,7 @@ class Step(NamedTuple):
         sources: Where it was written: its own place, then those of the calls around it.
         inputs: What it takes: numbers of values, or literals.
         outputs: The numbers of its results.
-        body: What a loop does in each of its steps, if there are scopes in it.
+        body: What a loop does in each of its steps.
     """
 
     equation: JaxprEqn
@@ -59,7 +59,7 @@ class Program:
         scope: The scope of all of it.
         inputs: The numbers of its inputs.
         constants: Constants by number.
-        steps: In order; those of jitted functions with scopes in them are among them.
+        steps: In order; those of jitted functions are among them, but for JAX's own without scopes.
         results: The numbers of its results, or literals.
         count: How many numbers there are.
         depth: How many loops are around it.
@@ -150,7 +150,7 @@ def program_of(
             here = _below(scope, str(equation.source_info.name_stack))
             places = (equation.source_info, *sources)
             call = _CALLS.get(equation.primitive.name)
-            if call and has_scopes(inner := equation.params[call]):
+            if call and _is_opened(inner := equation.params[call]):
                 opened, constants = _opened(inner)
                 inside = dict(zip(opened.invars, inputs, strict=True))
                 for var, value in zip(opened.constvars, constants, strict=True):
@@ -163,8 +163,8 @@ def program_of(
             outputs = tuple([new() for _ in equation.outvars])
             names.update(zip(equation.outvars, outputs, strict=True))
             body = None
-            if equation.primitive.name == "scan" and has_scopes(inner := equation.params["jaxpr"]):
-                body = program_of(inner, here, places, depth + 1)
+            if equation.primitive.name == "scan":
+                body = program_of(equation.params["jaxpr"], here, places, depth + 1)
             made.steps.append(Step(equation, _alone(jaxpr, equation), here, places, inputs, outputs, body))
 
     add(closed.jaxpr, names, scope, sources)
@@ -185,6 +185,15 @@ def _alone(jaxpr: Jaxpr, equation: JaxprEqn) -> Jaxpr:
         debug_info=told,
     )
     return made
+
+
+def _is_opened(jaxpr: Any) -> bool:
+    """Tell whether the operations of a jitted function are told one by one.
+
+    JAX's own functions (`_where`, `logsumexp`) say more by their name.
+    """
+    written = str(_opened(jaxpr)[0].debug_info.func_src_info).rpartition(" at ")[2]
+    return not written.startswith(_JAX) or has_scopes(jaxpr)
 
 
 def has_scopes(jaxpr: Any) -> bool:
@@ -252,7 +261,8 @@ def _between(inner: str, outer: str) -> Iterator[str]:
 
 # --- places ----------------------------------------------------------------------------------------
 
-_NOT_USERS = tuple(os.path.dirname(str(module.__file__)) + os.sep for module in (jax, js))
+_JAX, _OURS = (os.path.dirname(str(module.__file__)) + os.sep for module in (jax, js))
+_NOT_USERS = _JAX, _OURS
 
 
 def place_of(sources: Sequence[Any]) -> str:

@@ -64,20 +64,46 @@ def test_where_a_nan_is_made():
 
 
 def test_jitted_without_scopes():
-    """Is one operation, called by its function's name, at the line of the call."""
+    """The user's functions are looked into; JAX's own are told by their names."""
 
     @jax.jit
     def helper(x):
-        return jnp.log(-x)
+        return jnp.log(-x)  # of the user's own
 
     @js.transform
-    def calls(x):
+    def calls(x, modulo=False):
         with js.variable_scope("here"):
-            return helper(x)
+            return jnp.remainder(x, 0.0) if modulo else helper(x)
 
     origin = js.inspect.capture(calls)({}, X)[1].first_nan()
-    assert (origin.scope, origin.operation) == ("here", "jit(helper)")
-    assert f"test_capture.py:{line_of('return helper(x)')} in calls" == origin.at
+    assert (origin.scope, origin.operation) == ("here", "log")
+    assert f"test_capture.py:{line_of('return jnp.log(-x)  # of')} in helper" == origin.at
+    origin = js.inspect.capture(calls)({}, X, modulo=True)[1].first_nan()
+    assert (origin.scope, origin.operation) == ("here", "jit(remainder)")
+    assert f"test_capture.py:{line_of('return jnp.remainder(x')} in calls" == origin.at
+
+
+def test_blocks_without_scopes():
+    """The layer of a scan, and the line in a block, are told though no scope is open in them."""
+
+    def layer(x):
+        return jnp.log(jnp.abs(x @ js.get_variable("w", [3, 3])))
+
+    @js.transform
+    def scanned(x):
+        return js.scan_layers(layer, 4)(x)
+
+    @js.transform
+    def jitted(x):
+        with js.variable_scope("block"):
+            return js.jit(layer)(x)
+
+    given = scanned.init(jax.random.key(0), jnp.ones([2, 3])).replace({"layer_2/w": jnp.zeros([3, 3])})
+    found = js.inspect.capture(scanned)(given, jnp.ones([2, 3]))[1]
+    assert (found.first_inf().scope, found.first_inf().operation) == ("layer_2", "log")
+    assert (found.first_nan().scope, found.first_nan().operation) == ("layer_3", "dot_general")
+    found = js.inspect.capture(jitted)({"block/w": jnp.zeros([3, 3])}, jnp.ones([2, 3]))[1]
+    assert (found.first_inf().scope, found.first_inf().at.split()[-1]) == ("block", "layer")
 
 
 def test_given():
