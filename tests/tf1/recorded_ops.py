@@ -84,26 +84,11 @@ def cases() -> list[dict[str, Any]]:
     ]
 
 
-def name_of(case: dict[str, Any]) -> str:
-    """Return what a case is called on the list of the missing: its function; its id if it is a passage."""
-    return case["id"] if case["fn"].startswith("snippet") else case["fn"]
-
-
 def uses_64_bits(case: dict[str, Any]) -> bool:
     """Tell whether a case has types of 64 bits."""
     return any(f"{kind}64" in json.dumps(case) for kind in ("int", "float")) or "complex128" in json.dumps(
         case
     )
-
-
-def is_there(name: str) -> bool:
-    """Tell whether a function, an operator or a method is there."""
-    kind, _, rest = name.rpartition(":")
-    if kind == "op":
-        return rest in {"eq", "ne", "pos", "iter"} or f"__{rest}__" in vars(tf.Tensor)
-    if kind == "method":
-        return rest in vars(tf.Tensor)
-    return attribute(name) is not None
 
 
 def attribute(path: str) -> Any:

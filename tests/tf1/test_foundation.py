@@ -282,6 +282,30 @@ def test_names():
         _ = tf.quantize_v2
 
 
+def test_names_below_a_space_without_list():
+    """Of some of TensorFlow 1's namespaces nothing is here, and nobody says that it had none."""
+    with pytest.raises(AttributeError, match=r"has nothing of tf\.contrib\.gan"):
+        _ = tf.contrib.gan.gan_model
+    with pytest.raises(AttributeError, match=r"TensorFlow 1 has tf\.ragged\.constant"):
+        _ = tf.ragged.constant
+    with pytest.raises(AttributeError, match="in TensorFlow 1 neither"):
+        _ = tf.contrib.no_such_thing
+
+
+def test_switches():
+    """What programs for `tensorflow.compat.v1` begin with holds here; the other way is an error."""
+    from jaxscope.tf1.compat import v1
+
+    for name in ("v2_behavior", "eager_execution", "v2_tensorshape", "tensor_equality", "control_flow_v2"):
+        assert getattr(v1, f"disable_{name}")() is None
+    v1.enable_resource_variables()
+    assert v1.resource_variables_enabled()
+    assert not v1.executing_eagerly()
+    for name in ("v2_behavior", "eager_execution", "v2_tensorshape", "tensor_equality"):
+        with pytest.raises(NotImplementedError):
+            getattr(v1, f"enable_{name}")()
+
+
 def test_observing_warns_once():
     """What only observes does nothing, and says so once."""
     from jaxscope.tf1.ops import observing

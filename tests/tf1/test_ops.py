@@ -1,22 +1,15 @@
 """Each recorded call of TF1's operations, on `jaxscope.tf1`: values, dtypes, shapes, gradients, errors."""
 
-from pathlib import Path
-
 import jax
 import pytest
 
 from tests.tf1 import recorded_ops as recorded
 
 ALL = recorded.cases()
-#: What is not there yet, one name a line. It only gets shorter.
-MISSING = set(Path(__file__).with_name("missing.txt").read_text(encoding="utf-8").split())
 #: Numbers that 32 bits cannot hold.
 WIDE = {"constant.14", "pow.6"}
-#: Errors of TensorFlow's kernels that cannot be known here, with the reason.
-NEVER_KNOWN: dict[str, str] = {}
 #: Where the size of the result, or the number of steps, depends on floats: these are known as they are alone.
 BY_VALUE = {"unique.1", "while_loop.5"}
-THERE = [case for case in ALL if recorded.name_of(case) not in MISSING]
 
 
 def play(case, narrow):
@@ -24,8 +17,6 @@ def play(case, narrow):
     with jax.enable_x64(not narrow):
         out = case["out"]
         if isinstance(out, dict) and "error" in out:
-            if case["id"] in NEVER_KNOWN:
-                return
             with pytest.raises(recorded.error_of(out["error"])):
                 recorded.refused(case)
             return
@@ -40,7 +31,7 @@ def play(case, narrow):
 
 @pytest.mark.filterwarnings("ignore:.*does nothing in jaxscope.tf1:UserWarning")
 @pytest.mark.filterwarnings("ignore:jaxscope runs this call operation by operation:UserWarning")  # exec()
-@pytest.mark.parametrize("case", THERE, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case["id"])
 def test_recorded(case):
     """A call gives what it gave in TensorFlow 1."""
     play(case, narrow=not recorded.uses_64_bits(case))
@@ -48,7 +39,7 @@ def test_recorded(case):
 
 NARROW = [
     case
-    for case in THERE
+    for case in ALL
     if recorded.uses_64_bits(case) and not (isinstance(case["out"], dict) and "error" in case["out"])
 ]
 
@@ -61,14 +52,3 @@ NARROW = [
 def test_recorded_in_32_bits(case):
     """Where 64-bit types are off, those of 32 bits stand for them."""
     play(case, narrow=True)
-
-
-def test_missing():
-    """What is on the list of what is not there yet is not there, and was recorded."""
-    names = {recorded.name_of(case) for case in ALL}
-    assert sorted(MISSING - names) == []
-    passages = [case for case in ALL if case["id"] in MISSING]
-    for case in passages:
-        with pytest.raises(Exception):  # noqa: B017 - whatever the missing name leads to
-            play(case, narrow=True)
-    assert sorted(name for name in MISSING if not name.startswith("code.") and recorded.is_there(name)) == []

@@ -28,7 +28,7 @@ def load() -> None:
 
 @functools.cache
 def tf1_names() -> dict[str, frozenset[str]]:
-    """Return the names that TensorFlow 1 has: namespace (`""`, `"nn"`) -> names."""
+    """Return the names that TensorFlow 1 has: namespace (`""`, `"nn"`) -> names; `*` for any."""
     table: dict[str, set[str]] = {}
     text = importlib.resources.files(_ROOT).joinpath("tf1_names.txt").read_text("utf-8")
     for line in text.splitlines():
@@ -127,6 +127,8 @@ def look_up(space: str, name: str) -> Any:
             here=elsewhere or here,
             page="docs/how_to/tf1.md",
         )
+    if "*" in tf1_names().get(space, ()):
+        raise MissingNameError(f"jaxscope.tf1 has nothing of tf.{space}", page="docs/how_to/tf1.md")
     raise MissingNameError(f"there is no tf.{full}, in TensorFlow 1 neither", code="unknown_name", near=here)
 
 

@@ -12,7 +12,7 @@ from jaxscope.tf1.base.operation import compute, value_if_known
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor, is_tensor
 
-__all__ = ["executing_eagerly", "get_static_value", "unravel_index"]
+__all__ = ["get_static_value", "unravel_index"]
 
 export_constant(None, "newaxis")
 export_constant(as_dtype("float16"), "half", "dtypes.half")
@@ -56,12 +56,6 @@ def dimension_at_index(shape: Any, index: int) -> Any:
         index: Which dimension.
     """
     return TensorShape(shape)[index]
-
-
-@export("executing_eagerly")
-def executing_eagerly() -> bool:
-    """Return False: a model is traced, as a graph was built."""
-    return False
 
 
 @export("unravel_index")
