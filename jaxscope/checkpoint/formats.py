@@ -55,6 +55,13 @@ def opened(path: str, *, mapped: bool) -> Stored:
         CheckpointError: As the format's class.
         FileNotFoundError: There is nothing.
     """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):  # reading might never end
+        raise CheckpointError(
+            "it is no file or folder, but a pipe or device",
+            code="unknown_format",
+            file=path,
+            fix="write what comes out of it into a file first",
+        )
     if path.endswith(indexed.ENDING):
         return indexed.Indexed(path, mapped=mapped)
     if os.path.isdir(path):

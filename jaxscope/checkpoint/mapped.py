@@ -1,7 +1,9 @@
 """Mapped files: bytes of a file as NumPy's arrays, from where they are on the disk, or read into memory."""
 
+import errno
 import mmap
 import os
+import stat
 import weakref
 from typing import Any
 
@@ -25,7 +27,10 @@ class MappedFile:
         self.path, self._mapped = path, mapped
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._file)
-        self.size = os.fstat(self._file).st_size
+        found = os.fstat(self._file)
+        if stat.S_ISDIR(found.st_mode):  # which can be opened, too
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        self.size = found.st_size
         # Length 0 means all of it, which must not be nothing.
         self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) if self.size else b""
 

@@ -1,10 +1,11 @@
 """Reading folders of orbax's, ours and others': any whose trees' leaves are arrays."""
 
 import contextlib
+import errno
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from jaxscope.checkpoint.stored import Entry, Stored, Wanted, bad_shape, damaged
 from jaxscope.errors import CheckpointError
 
 _TREE = "_METADATA"  # the file that a folder with a tree of orbax's has
+_MOST_WORDS = 160  # of a message of orbax's, behind which is all that it was asked to read
 
 
 class Folder(Stored):
@@ -39,7 +41,7 @@ class Folder(Stored):
         entries: dict[str, Entry] = {}
         self._leaves: dict[str, tuple[str, int]] = {}
         for item, folder in self._items.items():
-            with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
+            with _by_orbax(path), contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
                 self._trees[item] = handler.metadata(epath(folder)).tree
             for at, (name, leaf) in enumerate(_named(self._trees[item])):
                 full = f"{item}/{name}" if len(self._items) > 1 else name
@@ -99,7 +101,7 @@ class Folder(Stored):
             leaves, tree = jax.tree.flatten(self._trees[item])
             asked = [leaf if at in here else ocp.PLACEHOLDER for at, leaf in enumerate(leaves)]
             how = [ways[here[at]] if at in here else ocp.RestoreArgs() for at in range(len(leaves))]
-            with contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
+            with _by_orbax(self.path), contextlib.closing(ocp.PyTreeCheckpointHandler()) as handler:
                 restored = handler.restore(
                     epath(folder),
                     args=ocp.args.PyTreeRestore(
@@ -109,6 +111,21 @@ class Folder(Stored):
             made = jax.tree.leaves(restored)
             values |= {name: made[at] for at, name in here.items()}
         return values
+
+
+@contextlib.contextmanager
+def _by_orbax(path: str) -> Generator[None]:
+    """Turn whatever orbax raises over a folder that it cannot read into one error."""
+    try:
+        yield
+    except (CheckpointError, ImportError, OSError, jax.errors.JaxRuntimeError):  # which say what they are
+        raise
+    except Exception as problem:
+        words = str(problem).strip().partition("\n")[0]
+        if "PERMISSION_DENIED" in words:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path) from problem
+        told = f"orbax cannot read it: {type(problem).__name__}: {words[:_MOST_WORDS]}"
+        raise damaged(path, told) from problem
 
 
 def _items(path: str) -> dict[str, str]:
@@ -134,9 +151,15 @@ def _items(path: str) -> dict[str, str]:
 def _facts(path: str) -> dict[str, str]:
     try:
         with open(os.path.join(path, DONE), encoding="utf-8") as file:
-            facts = json.load(file)["custom_metadata"][OURS]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            said = json.load(file)
+    except FileNotFoundError:
         return {}  # a folder of others
+    except (ValueError, RecursionError):
+        raise damaged(path, f"its {DONE} is no JSON") from None
+    try:
+        facts = said["custom_metadata"][OURS]
+    except (KeyError, TypeError):
+        return {}  # likewise
     if not isinstance(facts, dict) or not all(isinstance(fact, str) for fact in facts.values()):
         raise damaged(path, "its facts are not strings")
     return facts

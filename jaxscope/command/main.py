@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 
 from jaxscope.command import completion, converting, differing, inspecting
-from jaxscope.command.mistakes import MistakeError, told
+from jaxscope.command.mistakes import MistakeError, alone, told
 
 #: Done; things differ; something is wrong; as shells call a process that was interrupted.
 DONE, DIFFERS, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None and "JAX_PLATFORMS" not in os.environ:
         # Nobody who looks into a file wants a GPU to be taken for it.
         jax.config.update("jax_platforms", "cpu")
+    if arguments is None and not asked.traceback:
+        alone()
     try:
         differs = asked.run(asked)
         sys.stdout.flush()

@@ -1,10 +1,23 @@
 """What is wrong, as one message for people."""
 
+import logging
+import sys
+
 import jaxscope as js
 
 
 class MistakeError(Exception):
     """What was asked for cannot be done, and why."""
+
+
+def alone() -> None:
+    """Let the message be the only one.
+
+    Where a read of orbax's fails, its other reads find their event loop closed, and its threads print a
+    traceback each. Errors of the command itself do not come this way: `main` catches them.
+    """
+    sys.excepthook = sys.unraisablehook = lambda *_: None
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def told(problem: BaseException) -> str:

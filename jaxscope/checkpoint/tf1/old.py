@@ -5,6 +5,7 @@ Source:
 """
 
 import bisect
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -176,10 +177,13 @@ def _text(data: Bytes) -> str:
 
 
 def is_table(path: str) -> bool:
-    """Tell whether a file ends as a table of LevelDB's does."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(-len(tables.MAGIC), 2)
-            return file.read() == tables.MAGIC
-    except OSError:
+    """Tell whether a file ends as a table of LevelDB's does.
+
+    Raises:
+        OSError: It may not be read.
+    """
+    if not os.path.isfile(path):
         return False
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(tables.MAGIC)))
+        return file.read() == tables.MAGIC
