@@ -68,7 +68,12 @@ def _module() -> Any:
             )
             variables = joined(trained, state)
             if not beginning and not (state and self.is_mutable_collection(self.js_state)):
-                return self.js_net.apply(variables, key, args, kwargs)
+                try:
+                    return self.js_net.apply(variables, key, args, kwargs)
+                except js.errors.StateError as problem:
+                    if problem.code == "write_in_apply":
+                        problem.add_note(f"In Linen, that is apply(..., mutable=[{self.js_state!r}]).")
+                    raise
             result, after = self.js_net.apply_with_state(variables, key, args, kwargs)
             if not beginning:
                 for top, value in after.nested().items():

@@ -53,7 +53,7 @@ def _module() -> Any:
 
         def __init__(self, net: Any, args: Any, kwargs: Any, rngs: Any) -> None:
             self.net = net
-            values = net.init(rngs.params(), rngs.dropout(), args, kwargs)
+            values = net.init(rngs.params(), _key(rngs), args, kwargs)
             frozen = set(values.non_trainable)
             self.variables = nnx.data(
                 {
@@ -63,7 +63,7 @@ def _module() -> Any:
             )
 
         def __call__(self, *args: Any, rngs: Any = None, **kwargs: Any) -> Any:
-            key = None if rngs is None else rngs.dropout()
+            key = None if rngs is None else _key(rngs)
             trained, state = (
                 {n: value_of(v) for n, v in self.variables.items() if isinstance(v, nnx.Param) == flag}
                 for flag in (True, False)
@@ -78,3 +78,8 @@ def _module() -> Any:
             return result
 
     return JaxscopeNet
+
+
+def _key(rngs: Any) -> Any:
+    """Return a key of the stream `dropout`, or None where there is no such stream, nor one for all."""
+    return rngs.dropout() if "dropout" in rngs or "default" in rngs else None

@@ -36,8 +36,9 @@ def test_linen(x):
     moved = js.Variables.from_nested(after["state"])
     assert list(moved) == list(state)
     assert all((moved[name] != state[name]).any() for name in moved)
-    with pytest.raises(js.errors.StateError):
+    with pytest.raises(js.errors.StateError) as error:
         module.apply(values, x, train=True, rngs={"dropout": KEY})
+    assert any("mutable=['state']" in note for note in error.value.__notes__)
     with pytest.raises(js.errors.KeyStreamError):
         module.apply(values, x, train=True, mutable=["state"])
     loss = jax.jit(lambda params: module.apply({**values, "params": params}, x).sum())
@@ -64,6 +65,28 @@ def test_linen_inside_of_linen(nn, x):
     np.testing.assert_allclose(remat.apply(values, x), Outer().apply(values, x), rtol=1e-6)
 
 
+def test_linen_lifted(nn, x):
+    """Linen's transforms of modules see a module: an axis for each member, and keys of its own."""
+    members = nn.vmap(
+        lambda module, x: module(x),
+        variable_axes={"params": 0, "state": 0},
+        split_rngs={"params": True},
+        in_axes=None,
+        axis_size=3,
+    )
+
+    class Outer(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return members(js.interop.as_linen(net, name="inner"), x)
+
+    values = Outer().init(KEY, x)
+    kernels = values["params"]["inner"]["dense"]["kernel"]
+    assert kernels.shape == (3, 4, 2)
+    assert (kernels[0] != kernels[1]).any()
+    assert Outer().apply(values, x).shape == (3, 5, 2)
+
+
 def test_there_and_back(nn, x):
     """A Linen module as a layer of a net that is a Linen module again."""
     layer = js.interop.linen(nn.Dense(2), "dense")
@@ -88,6 +111,10 @@ def test_nnx(nnx, x):
 
         return nnx.grad(loss)(module)
 
+    alone = js.interop.as_nnx(net, x, rngs=nnx.Rngs(params=0))  # without a stream for dropout
+    np.testing.assert_array_equal(alone(x), module(x))
+    with pytest.raises(js.errors.KeyStreamError):
+        alone(x, train=True, rngs=nnx.Rngs(params=0))
     before = module.variables["body/batch_normalization/moving_mean"][...]
     gradients = step(module, x, KEY)
     assert (module.variables["body/batch_normalization/moving_mean"][...] != before).any()
