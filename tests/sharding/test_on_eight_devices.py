@@ -9,11 +9,12 @@ import pytest
 
 from tests.sharding.conftest import EIGHT, HERE
 
-PAGE = HERE.parent.parent / "docs" / "how_to" / "sharding.md"
+DOCS = HERE.parent.parent / "docs"
+PAGES = [DOCS / "how_to" / "sharding.md", DOCS / "tutorial" / "5_sharding.md"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [*(HERE / name for name in EIGHT), PAGE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*(HERE / name for name in EIGHT), *PAGES], ids=lambda path: path.name)
 def test_on_eight_devices(path: Path):
     """Every test of the file, or of the page, passes there, and none is skipped."""
     environment = os.environ | {
