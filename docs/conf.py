@@ -37,4 +37,6 @@ nitpick_ignore_regex = [("py:.*", r"(?!jaxscope).*")]
 html_theme = "furo"
 html_title = "jaxscope"
 html_show_sourcelink = False
+html_static_path = ["_site/static"]
+html_css_files = ["site.css"]
 toc_object_entries_show_parents = "hide"

@@ -60,6 +60,9 @@ def kind(thing: Any) -> str:
 
 def summary(thing: Any) -> str:
     """Return the first sentence about an object, where it has one of its own."""
+    # js.layers has classes that are a class of layers with a function given.
+    if isinstance(thing, functools.partial):
+        return f"`{thing.args[0].__name__}` as an object, made with its arguments and called with its inputs."
     own = isinstance(thing, ModuleType) or kind(thing) != "data"
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()) if own else ""
 
@@ -100,6 +103,14 @@ class Public(SphinxDirective):
             elif home != full:
                 yield from ("", f".. py:{kind(thing)}:: {name}", f"   :module: {path}", "")
                 yield f"   It is :py:obj:`{home}`."
+            elif isinstance(thing, functools.partial):
+                yield from (
+                    "",
+                    f".. py:class:: {name}(*args, name=None, **kwargs)",
+                    f"   :module: {path}",
+                    "",
+                )
+                yield f"   {rst(summary(thing))} See :py:obj:`{homes()[id(thing.args[0])]}`."
             elif inspect.isclass(thing) and thing.__name__ != name:  # autodoc would call it an alias
                 yield from ("", f".. py:class:: {name}{inspect.signature(thing)}", f"   :module: {path}", "")
                 lines = rst_lines((inspect.getdoc(thing) or "").splitlines())

@@ -1,4 +1,4 @@
-"""What names and links lead to, where Sphinx would not find it."""
+"""What names and links lead to where Sphinx would not find it, and how examples end."""
 
 import builtins
 import importlib
@@ -30,6 +30,13 @@ def names_of_python(_app: Sphinx, doctree: nodes.document) -> None:
             node.replace_self((plain or node).children)
 
 
+def examples_end(_app: Sphinx, doctree: nodes.document) -> None:
+    """Take off the empty line that ends an example of Python's prompt."""
+    for node in doctree.findall(nodes.literal_block):
+        text = node.astext().rstrip()
+        node.rawsource, node.children = text, [nodes.Text(text)]
+
+
 def names_elsewhere(app: Sphinx, env: BuildEnvironment, node: Any, text: nodes.Node) -> nodes.Node | None:
     """Resolve a type of a signature that exists, but is public under another name, or under none."""
     module, _, name = node.get("reftarget", "").rpartition(".")
@@ -49,5 +56,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Let Sphinx know."""
     app.connect("source-read", links_beyond)
     app.connect("doctree-read", names_of_python)
+    app.connect("doctree-read", examples_end)
     app.connect("missing-reference", names_elsewhere)
     return {"parallel_read_safe": True}
