@@ -48,6 +48,8 @@ QUICK = {
     "tests/layers/test_refusals.py": 20,
     "tests/layers/test_signatures.py": 20,
     "tests/optim": 12,
+    "tests/inspect/test_page_in_browser.py::test_click": 1,
+    "tests/inspect/test_page_in_browser.py": 0,
     "tests/inspect": 12,
     "tests/interop": 20,
     "tests/command": 12,

@@ -161,7 +161,11 @@ def test_each_package_of_the_core_has_a_page(folder: Path):
 
 
 @pytest.mark.parametrize(
-    "wing", ["getters", "optim", "checkpoint", "checkpoint/tf1", "sharding", "inspect", "interop", "command"]
+    "wing",
+    [
+        *("getters", "optim", "checkpoint", "checkpoint/tf1", "sharding", "inspect", "inspect/page"),
+        *("interop", "command"),
+    ],
 )
 def test_wings_have_a_page(wing: str):
     """Likewise, for those that have grown."""

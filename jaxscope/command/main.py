@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import jax
 
-from jaxscope.command import completion, converting, differing, inspecting
+from jaxscope.command import completion, converting, differing, inspecting, viewing
 from jaxscope.command.mistakes import MistakeError, alone, told
 
 #: Done; things differ; something is wrong; as shells call a process that was interrupted.
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of arguments."""
     made = argparse.ArgumentParser(
         prog="jaxscope",
-        description="Look into files of variables and nets, compare them, convert them.",
+        description="Look into files of variables and nets, compare, convert and view them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     inspecting.add_to(commands)
     differing.add_to(commands)
     converting.add_to(commands)
+    viewing.add_to(commands)
     completion.add_to(commands, parser)
     return made
 

@@ -3,6 +3,7 @@
 from jaxscope.inspect.capture import capture
 from jaxscope.inspect.captured import Captured, Origin, Passed
 from jaxscope.inspect.diff import Diff, Difference, diff
+from jaxscope.inspect.page.page import Page, page
 from jaxscope.inspect.renames import Proposal
 from jaxscope.inspect.sharing import Asked, Request, Sharing, sharing
 from jaxscope.inspect.summary import Row, Summary, summary
@@ -13,6 +14,7 @@ __all__ = [
     "Diff",
     "Difference",
     "Origin",
+    "Page",
     "Passed",
     "Proposal",
     "Request",
@@ -21,6 +23,7 @@ __all__ = [
     "Summary",
     "capture",
     "diff",
+    "page",
     "sharing",
     "summary",
 ]

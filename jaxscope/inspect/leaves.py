@@ -24,6 +24,8 @@ class Leaf(NamedTuple):
         trainable: Whether it is; None where that is not known.
         read: Returns the value; None where there is none, as for a spec.
         note: What is to be said of it, where it cannot be read.
+        sharding: How it lies on devices: the array's sharding, or what a spec was given; None where that is
+            not known.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Leaf(NamedTuple):
     trainable: bool | None
     read: Callable[[], Any] | None
     note: str = ""
+    sharding: Any = None
 
     @property
     def elements(self) -> int:
@@ -69,7 +72,7 @@ def leaves(named: Named) -> list[Leaf]:
     if isinstance(named, str | os.PathLike):
         named = js.checkpoint.load_checkpoint(os.fspath(named))
     if isinstance(named, js.VariableSpecs):
-        return [Leaf(name, spec.shape, spec.dtype, spec.trainable, None) for name, spec in named.items()]
+        return [_of_spec(name, spec) for name, spec in named.items()]
     if isinstance(named, js.Variables):
         frozen = set(named.non_trainable)
         return [_leaf(name, value, name not in frozen) for name, value in named.items()]
@@ -150,7 +153,7 @@ def _key(key: Any) -> str:
 
 def _leaf(name: str, value: Any, trainable: bool | None) -> Leaf:
     if isinstance(value, js.VariableSpec):
-        return Leaf(name, value.shape, value.dtype, value.trainable, None)
+        return _of_spec(name, value)
     if isinstance(value, bool | int | float | complex):
         value = np.asarray(value)
     if not is_array(value):
@@ -162,7 +165,12 @@ def _leaf(name: str, value: Any, trainable: bool | None) -> Leaf:
         )
     known = isinstance(value, jax.Array | np.ndarray | np.generic)
     shape = tuple(value.shape)
-    return Leaf(name, shape, value.dtype, trainable, (lambda: value) if known else None)
+    sharding = getattr(value, "sharding", None)
+    return Leaf(name, shape, value.dtype, trainable, (lambda: value) if known else None, sharding=sharding)
+
+
+def _of_spec(name: str, spec: js.VariableSpec) -> Leaf:
+    return Leaf(name, spec.shape, spec.dtype, spec.trainable, None, sharding=spec.sharding)
 
 
 def _asked_for(name: str, values: Mapping[str, Any]) -> Leaf:

@@ -6,6 +6,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxscope as js
+from jaxscope.inspect import histograms
 
 
 @js.transform
@@ -29,6 +30,9 @@ def main():
         np.testing.assert_allclose(one[6:10], other[6:10], rtol=1e-5)
     assert there.total.nan == 1
     assert not js.inspect.diff(spread, whole)
+    bars = {name: text for name, _, text in histograms.of_all(whole.items())}
+    assert {name: text for name, _, text in histograms.of_all(spread.items())} == bars
+    assert "d: 4" in js.inspect.page(spread).html
 
     x = jax.device_put(np.ones((8, 8), "float32"), place).at[5, 5].set(-1)
     variables = {"first/b": np.zeros(8, "float32")}
