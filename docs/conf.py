@@ -25,8 +25,8 @@ myst_heading_anchors = 4  # as code hosts make them, so that links serve there a
 
 # --- Entries of public names. ---
 autodoc_default_options = {"members": True, "member-order": "groupwise"}
-napoleon_custom_sections = ["Source"]
-napoleon_use_ivar = True  # autodoc has a dataclass's fields; not twice
+# Fields are a list, and not entries, which autodoc makes of them; and not headed "Variables".
+napoleon_custom_sections = ["Source", ("Attributes", "params_style")]
 napoleon_use_rtype = False
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True

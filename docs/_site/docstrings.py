@@ -29,7 +29,13 @@ def on_docstring(_app: Sphinx, _what: str, _name: str, _thing: Any, _options: An
     lines[:] = rst_lines(lines)
 
 
+def on_member(_app: Sphinx, _what: str, _name: str, thing: Any, _skip: object, _options: Any) -> bool | None:
+    """Leave out a named tuple's fields: they have no docstrings of their own."""
+    return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Let Sphinx know."""
     app.connect("autodoc-process-docstring", on_docstring, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", on_member)
     return {"parallel_read_safe": True}
