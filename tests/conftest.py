@@ -48,7 +48,7 @@ QUICK = {
     "tests/layers/test_refusals.py": 20,
     "tests/layers/test_signatures.py": 20,
     "tests/optim": 12,
-    "tests/inspect/test_page_in_browser.py::test_click": 1,
+    "tests/inspect/test_page_in_browser.py::test_click_on_a_variable": 1,
     "tests/inspect/test_page_in_browser.py": 0,
     "tests/inspect": 12,
     "tests/interop": 20,
