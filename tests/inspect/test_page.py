@@ -270,6 +270,14 @@ def test_policy():
     assert "Permission to use, copy, modify" in page
 
 
+def test_no_part_is_long():
+    """What the page is made of is read by people."""
+    folder = Path(html_module.__file__).parent
+    for path in (*folder.glob("*.js"), folder / "page.css", folder / "page.html"):
+        if path.name != html_module._LIBRARY:
+            assert len(path.read_text().splitlines()) <= 500, path
+
+
 def test_ten_thousand():
     """The page of ten thousand small variables, statistics and all, is small, and made in a moment."""
     values = np.random.default_rng(0).standard_normal((10_000, 16)).astype("float32")

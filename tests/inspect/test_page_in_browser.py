@@ -328,6 +328,7 @@ def test_sharing(opened: Opener):
     )
     norm = graph.get_by_role("button", name="gpt/norm/, 2 variables: scale, shift, asked for 2 times")
     expect(graph.locator("path")).to_have_count(3)
+    expect(graph.get_by_role("button").first).to_contain_text("gpt/embed/table")  # by two lines
     table.focus()
     expect(graph.locator("path.on")).to_have_count(2)
     norm.focus()
@@ -439,8 +440,7 @@ def test_focus_is_seen(opened: Opener):
     assert seen == 7
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("name", ["net", "both"])
+@pytest.mark.parametrize(("name", "dark"), [("net", False), ("net", True), ("both", True)])
 def test_rules_of_accessibility(opened: Opener, name: str, dark: bool):
     """axe has no complaint: roles, names, contrast (AA), order; on the map, details, the graph."""
     page = opened(name, color_scheme="dark" if dark else "light")

@@ -5,12 +5,38 @@
 
 const TOL = ["#9cc3e4", "#f2a78f", "#efe0a0", "#7fcdb5", "#f8c0cb", "#b9e4f6", "#cfd97c", "#c0bd55"];
 const STATUS = {
-  "equal": "#dadddb", "alike": "#d3dce3", "values": "#9cc3e4", "shape": "#f2a78f", "dtype": "#7fcdb5", "trainable": "#cbbbe3",
-  "only in a": "#f8c0cb", "only in b": "#d6d97a", "not compared": "#b9bdc0",
+  equal: "#dadddb",
+  alike: "#d3dce3",
+  values: "#9cc3e4",
+  shape: "#f2a78f",
+  dtype: "#7fcdb5",
+  trainable: "#cbbbe3",
+  "only in a": "#f8c0cb",
+  "only in b": "#d6d97a",
+  "not compared": "#b9bdc0",
 };
-const SIGNS = { "equal": "", "alike": "", "values": "≠", "shape": "≠", "dtype": "≠", "trainable": "≠", "only in a": "A", "only in b": "B", "not compared": "?" };
-const WORDS = { "alike": "types equal, values not compared", "values": "values differ", "shape": "shape differs", "dtype": "dtype differs", "trainable": "trainable differs", "only in a": "only in A", "only in b": "only in B" };
-const NOTHING = "#c9cccb", LOUD = "#e0702c";
+const SIGNS = {
+  equal: "",
+  alike: "",
+  values: "≠",
+  shape: "≠",
+  dtype: "≠",
+  trainable: "≠",
+  "only in a": "A",
+  "only in b": "B",
+  "not compared": "?",
+};
+const WORDS = {
+  alike: "types equal, values not compared",
+  values: "values differ",
+  shape: "shape differs",
+  dtype: "dtype differs",
+  trainable: "trainable differs",
+  "only in a": "only in A",
+  "only in b": "only in B",
+};
+const NOTHING = "#c9cccb",
+  LOUD = "#e0702c";
 // Numbers by day and by night: what is small, or nothing, is near the ground.
 const STEPS = [
   ["#f0eed8", "#cfe3cb", "#9dcec9", "#69a9c6", "#4680b2", "#325b94"],
@@ -25,12 +51,15 @@ const parsed = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16
 const mixed = (a, b, part) => a.map((value, at) => Math.round(value + (b[at] - value) * part));
 const css = (rgb) => `rgb(${rgb.join(" ")})`;
 function along(stops, part) {
-  const at = Math.min(Math.max(part, 0), 1) * (stops.length - 1), low = Math.min(Math.floor(at), stops.length - 2);
+  const at = Math.min(Math.max(part, 0), 1) * (stops.length - 1),
+    low = Math.min(Math.floor(at), stops.length - 2);
   return mixed(parsed(stops[low]), parsed(stops[low + 1]), at - low);
 }
 // Text that is read on a ground: black or white, whichever differs more.
 function inkOn(rgb) {
-  const [r, g, b] = rgb.map((value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = rgb.map((value) =>
+    (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#14181b" : "#ffffff";
 }
 
@@ -45,7 +74,9 @@ function byKind(rows, of, colours = null) {
   for (const row of rows) counts.set(of(row), (counts.get(of(row)) ?? 0) + 1);
   const kinds = [...counts].sort((a, b) => b[1] - a[1]);
   const chosen = new Map(kinds.map(([kind], at) => [kind, colours?.[kind] ?? TOL[at] ?? NOTHING]));
-  const legend = kinds.slice(0, TOL.length).map(([kind, count]) => ({ kind, count, colour: chosen.get(kind) }));
+  const legend = kinds
+    .slice(0, TOL.length)
+    .map(([kind, count]) => ({ kind, count, colour: chosen.get(kind) }));
   const others = kinds.slice(TOL.length).reduce((sum, [, count]) => sum + count, 0);
   if (others) legend.push({ kind: "others", count: others, colour: NOTHING });
   return { of: (row) => kindColour(chosen.get(of(row))), legend };
@@ -55,9 +86,13 @@ const quantile = (sorted, part) => sorted[Math.round((sorted.length - 1) * part)
 
 // Sizes go by their logarithm, where they are far from each other.
 function bySize(rows, of, words = numberText) {
-  const values = rows.map(of).filter((value) => value !== null && value !== undefined && value > 0).sort((a, b) => a - b);
+  const values = rows
+    .map(of)
+    .filter((value) => value !== null && value !== undefined && value > 0)
+    .sort((a, b) => a - b);
   if (!values.length) return byKind(rows, (row) => (of(row) === 0 ? "0" : "not known"));
-  const low = quantile(values, 0.01), high = quantile(values, 0.99);
+  const low = quantile(values, 0.01),
+    high = quantile(values, 0.99);
   const bent = high > 20 * low ? Math.log : (value) => value;
   const part = (value) => (high > low ? (bent(value) - bent(low)) / (bent(high) - bent(low)) : 0.4);
   const colour = (row) => {
@@ -69,7 +104,11 @@ function bySize(rows, of, words = numberText) {
 }
 
 function bySign(rows, of) {
-  const sizes = rows.map(of).filter((value) => value !== null && value !== undefined).map(Math.abs).sort((a, b) => a - b);
+  const sizes = rows
+    .map(of)
+    .filter((value) => value !== null && value !== undefined)
+    .map(Math.abs)
+    .sort((a, b) => a - b);
   const most = sizes.length ? quantile(sizes, 0.98) || sizes.at(-1) || 1 : 1;
   const colour = (row) => {
     const value = of(row);
@@ -79,7 +118,11 @@ function bySign(rows, of) {
 }
 
 const byBad = (rows, of) =>
-  byKind(rows, (row) => (of(row) === undefined ? "not known" : of(row) ? "some" : "none"), { none: "#cfdde4", some: LOUD, "not known": NOTHING });
+  byKind(rows, (row) => (of(row) === undefined ? "not known" : of(row) ? "some" : "none"), {
+    none: "#cfdde4",
+    some: LOUD,
+    "not known": NOTHING,
+  });
 
 // What can be asked for: only what the page knows of.
 function choices(rows) {
@@ -88,22 +131,46 @@ function choices(rows) {
   return [
     comparing && ["difference", (rows) => ({ ...byKind(rows, (row) => row.status, STATUS), status: true })],
     ["dtype", (rows) => byKind(rows, (row) => row.here.dtype ?? "no array")],
-    any((row) => row.here.trainable !== null) &&
-      ["trainable", (rows) => byKind(rows, (row) => trainableText(row.here.trainable), { yes: TOL[0], no: TOL[1], unknown: NOTHING })],
-    any((row) => row.here.sharding || row.partitioner) &&
-      ["sharding", (rows) => byKind(rows, (row) => row.here.sharding || row.partitioner || "none given")],
-    any((row) => row.initializer) && ["initializer", (rows) => byKind(rows, (row) => row.initializer || "not known")],
+    any((row) => row.here.trainable !== null) && [
+      "trainable",
+      (rows) =>
+        byKind(rows, (row) => trainableText(row.here.trainable), {
+          yes: TOL[0],
+          no: TOL[1],
+          unknown: NOTHING,
+        }),
+    ],
+    any((row) => row.here.sharding || row.partitioner) && [
+      "sharding",
+      (rows) => byKind(rows, (row) => row.here.sharding || row.partitioner || "none given"),
+    ],
+    any((row) => row.initializer) && [
+      "initializer",
+      (rows) => byKind(rows, (row) => row.initializer || "not known"),
+    ],
     any((row) => row.asked.length) && ["times asked for", (rows) => byKind(rows, (row) => `${row.times}`)],
     ["bytes", (rows) => bySize(rows, (row) => row.here.bytes, bytesText)],
     looked && ["norm", (rows) => bySize(rows, (row) => row.here.norm)],
-    looked && ["root mean square", (rows) => bySize(rows, (row) => row.here.norm == null ? null : row.here.norm / Math.sqrt(row.here.elements || 1))],
+    looked && [
+      "root mean square",
+      (rows) =>
+        bySize(rows, (row) =>
+          row.here.norm == null ? null : row.here.norm / Math.sqrt(row.here.elements || 1),
+        ),
+    ],
     looked && ["min", (rows) => bySign(rows, (row) => row.here.min)],
     looked && ["max", (rows) => bySign(rows, (row) => row.here.max)],
     looked && ["mean", (rows) => bySign(rows, (row) => row.here.mean)],
     looked && ["NaN", (rows) => byBad(rows, (row) => row.here.nan)],
     looked && ["Inf", (rows) => byBad(rows, (row) => row.here.inf)],
-    comparing && any((row) => row.difference.relative !== null) &&
-      ["relative difference", (rows) => bySize(rows, (row) => (row.difference.relative === "infinite" ? Infinity : row.difference.relative))],
+    comparing &&
+      any((row) => row.difference.relative !== null) && [
+        "relative difference",
+        (rows) =>
+          bySize(rows, (row) =>
+            row.difference.relative === "infinite" ? Infinity : row.difference.relative,
+          ),
+      ],
   ].filter(Boolean);
 }
 
@@ -120,7 +187,8 @@ function showLegend(scale) {
       parts.push(element("span", {}, swatch(colour), word, element("b", {}, countText(count))));
     }
   else {
-    const strip = element("canvas", { width: 160, height: 1, "aria-hidden": "true" }), pen = strip.getContext("2d");
+    const strip = element("canvas", { width: 160, height: 1, "aria-hidden": "true" }),
+      pen = strip.getContext("2d");
     for (let x = 0; x < 160; x++) {
       pen.fillStyle = css(scale.strip(x / 159));
       pen.fillRect(x, 0, 1, 1);

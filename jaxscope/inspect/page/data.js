@@ -5,7 +5,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const comparing = data.sides.length === 2;
 
 // Values of which many are equal: each once in `of`, and which of them is where in `at`.
-const column = ({ of, at }) => (row) => of[at === 0 ? 0 : at[row]];
+const column =
+  ({ of, at }) =>
+  (row) =>
+    of[at === 0 ? 0 : at[row]];
 
 function decodedNames({ same, rest }) {
   let before = [];
@@ -18,21 +21,33 @@ function decodedNames({ same, rest }) {
 
 // What one side knows of each variable; null where it does not have it.
 function sideOf(side) {
-  const [type, there, trainable, sharding, note] =
-    ["type", "there", "trainable", "sharding", "note"].map((key) => column(side[key]));
+  const [type, there, trainable, sharding, note] = ["type", "there", "trainable", "sharding", "note"].map(
+    (key) => column(side[key]),
+  );
   const numbers = side.statistics;
   const [nan, inf] = numbers ? [column(numbers.nan), column(numbers.inf)] : [];
   return (row) => {
     if (!there(row)) return null;
     const [dtype, shape, elements, bytes] = type(row);
     const found = {
-      dtype, shape, elements, bytes, trainable: trainable(row), sharding: sharding(row), note: note(row),
+      dtype,
+      shape,
+      elements,
+      bytes,
+      trainable: trainable(row),
+      sharding: sharding(row),
+      note: note(row),
       type: shape === null ? "no array" : `${dtype}[${shape.join(",")}]`,
     };
     if (numbers && numbers.norm[row] !== undefined && nan(row) !== null)
       Object.assign(found, {
-        norm: numbers.norm[row], min: numbers.min[row], max: numbers.max[row], mean: numbers.mean[row],
-        nan: nan(row), inf: inf(row), bars: numbers.bars[row],
+        norm: numbers.norm[row],
+        min: numbers.min[row],
+        max: numbers.max[row],
+        mean: numbers.mean[row],
+        nan: nan(row),
+        inf: inf(row),
+        bars: numbers.bars[row],
       });
     return found;
   };
@@ -43,10 +58,15 @@ const KINDS = ["only in a", "only in b", "shape", "dtype", "trainable", "values"
 
 function differences(rows) {
   const found = data.difference;
-  const columns = ["kinds", "compared", "elements", "absolute", "relative", "note", "old"].map((key) => [key, column(found[key])]);
+  const columns = ["kinds", "compared", "elements", "absolute", "relative", "note", "old"].map((key) => [
+    key,
+    column(found[key]),
+  ]);
   for (const row of rows) {
     row.difference = Object.fromEntries(columns.map(([key, at]) => [key, at(row.at)]));
-    row.status = KINDS.find((kind) => row.difference.kinds.includes(kind)) ?? (row.difference.compared ? "equal" : "alike");
+    row.status =
+      KINDS.find((kind) => row.difference.kinds.includes(kind)) ??
+      (row.difference.compared ? "equal" : "alike");
     row.partners = [];
   }
   for (const { pairs, rule, why } of found.renames)
@@ -58,7 +78,9 @@ function differences(rows) {
 
 function decodedRows() {
   const sides = data.sides.map(sideOf);
-  const known = ["initializer", "partitioner", "site"].filter((key) => data[key]).map((key) => [key, column(data[key])]);
+  const known = ["initializer", "partitioner", "site"]
+    .filter((key) => data[key])
+    .map((key) => [key, column(data[key])]);
   const rows = decodedNames(data.names).map((parts, at) => {
     const row = { at, parts, name: parts.join("/"), sides: sides.map((side) => side(at)) };
     row.here = row.sides.at(-1) ?? row.sides[0];
@@ -88,7 +110,13 @@ function treeOf(rows) {
       }
       node = next;
     }
-    row.node = { name: row.parts.slice(above.length).join("/"), path: row.name, parent: node, level: node.level + 1, row };
+    row.node = {
+      name: row.parts.slice(above.length).join("/"),
+      path: row.name,
+      parent: node,
+      level: node.level + 1,
+      row,
+    };
     node.children.push(row.node);
   }
   added(root);
@@ -132,7 +160,8 @@ function together(sides) {
     min: least(numbers("min")),
     max: numbers("max").length ? -least(numbers("max").map((value) => -value)) : null,
     mean: count ? sets.reduce((total, one, at) => total + (one.mean ?? 0) * finite[at], 0) / count : null,
-    nan: sum("nan"), inf: sum("inf"),
+    nan: sum("nan"),
+    inf: sum("inf"),
   };
 }
 
@@ -152,15 +181,21 @@ function numberText(value) {
   if (value === null || value === undefined) return "none";
   if (typeof value === "string") return value;
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(3).replace(/\.?0+e/, "e").replace("-", "\u2212");
+  if (size !== 0 && (size < 1e-4 || size >= 1e6))
+    return value
+      .toExponential(3)
+      .replace(/\.?0+e/, "e")
+      .replace("-", "\u2212");
   return String(Number(value.toPrecision(4))).replace("-", "\u2212");
 }
 const shownName = (name) => (name === "" ? "(no name)" : name);
 const trainableText = (value) => (value === null ? "unknown" : value ? "yes" : "no");
 // A name without what turns or hides text: the other direction, and characters that nobody sees.
 const plain = (text) =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (one) =>
-    `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 
 // --- elements -----------------------------------------------------------------------------------------
 

@@ -22,8 +22,12 @@ function ofScope(node, choose) {
   ];
   if (comparing) parts.push(ofDifferences(rows), ...titled("Both", sumsTable(rows)));
   else parts.push(sumsOf(node, rows), ...numbersOf(rows));
-  const largest = [...node.children].sort((a, b) => b.bytes - a.bytes).slice(0, 8).filter((one) => one.bytes);
-  if (largest.length > 1) parts.push(...titled(node.children.length > 8 ? "Largest" : "In it", shares(largest, choose)));
+  const largest = [...node.children]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 8)
+    .filter((one) => one.bytes);
+  if (largest.length > 1)
+    parts.push(...titled(node.children.length > 8 ? "Largest" : "In it", shares(largest, choose)));
   if (comparing && !node.parent) parts.push(...ofRenames(choose));
   return parts;
 }
@@ -35,7 +39,12 @@ function sumsOf(node, rows) {
     fact("variables", countText(node.variables)),
     fact("elements", countText(node.elements)),
     fact("size", bytesText(node.bytes)),
-    fact(kinds.length > 1 ? "dtypes" : "dtype", kinds.map(({ kind, count }) => (kinds.length > 1 ? `${kind} (${countText(count)})` : kind)).join(", ") || "none"),
+    fact(
+      kinds.length > 1 ? "dtypes" : "dtype",
+      kinds
+        .map(({ kind, count }) => (kinds.length > 1 ? `${kind} (${countText(count)})` : kind))
+        .join(", ") || "none",
+    ),
     frozen ? fact("not trainable", countText(frozen)) : null,
   );
 }
@@ -49,25 +58,35 @@ function sumsTable(rows) {
   const sides = [0, 1].map((at) => rows.map((row) => row.sides[at]).filter(Boolean));
   const sum = (key) => (side) => side.reduce((total, one) => total + one[key], 0);
   const words = {
-    variables: (side) => countText(side.length), elements: (side) => countText(sum("elements")(side)), size: (side) => bytesText(sum("bytes")(side)),
+    variables: (side) => countText(side.length),
+    elements: (side) => countText(sum("elements")(side)),
+    size: (side) => bytesText(sum("bytes")(side)),
   };
   return twoColumns(words, sides, sides.map(together));
 }
 
 function shares(nodes, choose) {
   const most = nodes[0].bytes;
-  return element("ul", { class: "list" }, ...nodes.map((one) => {
-    const bar = element("i");
-    bar.style.width = `${Math.max(1, (100 * one.bytes) / most)}%`;
-    const head = link(shownName(one.name) + (one.row ? "" : "/"), () => choose(one));
-    head.classList.add("code");
-    return element("li", {}, head, ` ${bytesText(one.bytes)}`, element("span", { class: "share" }, bar));
-  }));
+  return element(
+    "ul",
+    { class: "list" },
+    ...nodes.map((one) => {
+      const bar = element("i");
+      bar.style.width = `${Math.max(1, (100 * one.bytes) / most)}%`;
+      const head = link(shownName(one.name) + (one.row ? "" : "/"), () => choose(one));
+      head.classList.add("code");
+      return element("li", {}, head, ` ${bytesText(one.bytes)}`, element("span", { class: "share" }, bar));
+    }),
+  );
 }
 
 function ofDifferences(rows) {
   const counts = byKind(rows, (row) => row.status).legend;
-  return facts(...counts.map(({ kind, count }) => fact(kind === "alike" ? "equal types" : sideWord(kind), countText(count))));
+  return facts(
+    ...counts.map(({ kind, count }) =>
+      fact(kind === "alike" ? "equal types" : sideWord(kind), countText(count)),
+    ),
+  );
 }
 
 function ofRenames(choose) {
@@ -75,71 +94,135 @@ function ofRenames(choose) {
   if (!renames.length) return [];
   const items = renames.map(({ rule, why, pairs }) => {
     const [old, to] = pairs[0].map((at) => allRows[at]);
-    return element("li", {},
+    return element(
+      "li",
+      {},
       element("span", { class: "code" }, rule),
-      element("small", {}, `${counted(pairs.length, "variable")}, by ${why}; `, link(old.name, () => choose(old.node)), " is ", link(to.name, () => choose(to.node))));
+      element(
+        "small",
+        {},
+        `${counted(pairs.length, "variable")}, by ${why}; `,
+        link(old.name, () => choose(old.node)),
+        " is ",
+        link(to.name, () => choose(to.node)),
+      ),
+    );
   });
   return titled("Perhaps renamed", element("ul", { class: "list" }, ...items));
 }
 
 function ofVariable(node, zoom, choose) {
-  const { row } = node, { here } = row;
+  const { row } = node,
+    { here } = row;
   const parts = [
     element("h2", {}, shownName(row.name)),
-    element("p", { class: "kind" }, "variable in ", link(node.parent.parent ? node.parent.path : "(root)", () => zoom(node.parent))),
+    element(
+      "p",
+      { class: "kind" },
+      "variable in ",
+      link(node.parent.parent ? node.parent.path : "(root)", () => zoom(node.parent)),
+    ),
   ];
   if (comparing) parts.push(...differenceOf(row));
-  parts.push(facts(
-    comparing ? null : fact("dtype", here.dtype ?? "none"),
-    comparing ? null : fact("shape", here.shape === null ? "no array" : here.shape.length ? here.shape.map(countText).join(" × ") : "scalar"),
-    comparing ? null : fact("elements", countText(here.elements)),
-    comparing ? null : fact("size", bytesText(here.bytes)),
-    comparing ? null : fact("trainable", trainableText(here.trainable)),
-    !comparing && here.sharding ? fact("sharding", here.sharding) : null,
-    row.partitioner && row.partitioner !== here.sharding ? fact("partitioner", row.partitioner) : null,
-    row.initializer ? fact("initializer", element("span", { class: "code" }, row.initializer)) : null,
-    row.site ? fact("made at", place(row.site)) : null,
-    here.note ? fact("note", here.note) : null,
-  ));
+  parts.push(
+    facts(
+      comparing ? null : fact("dtype", here.dtype ?? "none"),
+      comparing
+        ? null
+        : fact(
+            "shape",
+            here.shape === null
+              ? "no array"
+              : here.shape.length
+                ? here.shape.map(countText).join(" × ")
+                : "scalar",
+          ),
+      comparing ? null : fact("elements", countText(here.elements)),
+      comparing ? null : fact("size", bytesText(here.bytes)),
+      comparing ? null : fact("trainable", trainableText(here.trainable)),
+      !comparing && here.sharding ? fact("sharding", here.sharding) : null,
+      row.partitioner && row.partitioner !== here.sharding ? fact("partitioner", row.partitioner) : null,
+      row.initializer ? fact("initializer", element("span", { class: "code" }, row.initializer)) : null,
+      row.site ? fact("made at", place(row.site)) : null,
+      here.note ? fact("note", here.note) : null,
+    ),
+  );
   if (comparing && row.partners.length) parts.push(...titled("Perhaps renamed", partnersOf(row, choose)));
   const looked = row.sides.map((side) => (side?.nan === undefined ? null : side));
-  if (comparing || looked[0]) parts.push(...titled(comparing ? "Both" : "Numbers", comparing ? bothTable(row.sides) : numberTable(looked)));
+  if (comparing || looked[0])
+    parts.push(
+      ...titled(comparing ? "Both" : "Numbers", comparing ? bothTable(row.sides) : numberTable(looked)),
+    );
   row.sides.forEach((side, at) => {
-    if (side?.bars) parts.push(...titled(comparing ? `Histogram, ${"AB"[at]}` : "Histogram", histogram(side)));
+    if (side?.bars)
+      parts.push(...titled(comparing ? `Histogram, ${"AB"[at]}` : "Histogram", histogram(side)));
   });
-  if (data.values && !looked.some(Boolean)) parts.push(element("p", { class: "kind" }, "It has no numbers to look at."));
-  if (row.asked.length) parts.push(...titled(row.times > 1 ? `Asked for ${row.times} times` : "Asked for", requests(row)));
+  if (data.values && !looked.some(Boolean))
+    parts.push(element("p", { class: "kind" }, "It has no numbers to look at."));
+  if (row.asked.length)
+    parts.push(...titled(row.times > 1 ? `Asked for ${row.times} times` : "Asked for", requests(row)));
   return parts;
 }
 
 const place = ([file, line, name]) =>
-  element("span", {}, element("span", { class: "code" }, `${file.split(/[\\/]/).at(-1)}:${line}`), ` in ${name}`, element("small", { class: "kind" }, ` ${file}`));
+  element(
+    "span",
+    {},
+    element("span", { class: "code" }, `${file.split(/[\\/]/).at(-1)}:${line}`),
+    ` in ${name}`,
+    element("small", { class: "kind" }, ` ${file}`),
+  );
 
 function requests(row) {
-  return element("ul", { class: "list" }, ...row.asked.map(([at, times, makes]) => {
-    const [file, line, name, scope] = data.sharing.places[at];
-    const words = [scope ? `in scope ${scope}` : "in the root", times > 1 ? `${times} times` : "", makes ? "makes it" : ""];
-    return element("li", { title: file }, element("span", { class: "code" }, `${file.split(/[\\/]/).at(-1)}:${line}`), ` in ${name}`,
-      element("small", {}, words.filter(Boolean).join(", ")));
-  }));
+  return element(
+    "ul",
+    { class: "list" },
+    ...row.asked.map(([at, times, makes]) => {
+      const [file, line, name, scope] = data.sharing.places[at];
+      const words = [
+        scope ? `in scope ${scope}` : "in the root",
+        times > 1 ? `${times} times` : "",
+        makes ? "makes it" : "",
+      ];
+      return element(
+        "li",
+        { title: file },
+        element("span", { class: "code" }, `${file.split(/[\\/]/).at(-1)}:${line}`),
+        ` in ${name}`,
+        element("small", {}, words.filter(Boolean).join(", ")),
+      );
+    }),
+  );
 }
 
 function differenceOf(row) {
   const { kinds, elements, absolute, relative, note, old } = row.difference;
   const words = (kinds.length ? kinds : [row.status]).map(sideWord);
   const found = [element("p", {}, ...words.map((word) => element("span", { class: "badge" }, word)))];
-  found.push(facts(
-    old ? fact("in A called", element("span", { class: "code" }, old)) : null,
-    elements ? fact("differing", counted(elements, "element")) : null,
-    elements ? fact("at most", `${numberText(absolute)} (${numberText(relative)} of the larger)`) : null,
-    note ? fact("note", note) : null,
-  ));
+  found.push(
+    facts(
+      old ? fact("in A called", element("span", { class: "code" }, old)) : null,
+      elements ? fact("differing", counted(elements, "element")) : null,
+      elements ? fact("at most", `${numberText(absolute)} (${numberText(relative)} of the larger)`) : null,
+      note ? fact("note", note) : null,
+    ),
+  );
   return found;
 }
 
 const partnersOf = (row, choose) =>
-  element("ul", { class: "list" }, ...row.partners.map((one) =>
-    element("li", {}, link(one.row.name, () => choose(one.row.node)), element("small", {}, `by ${one.why}: ${one.rule}`))));
+  element(
+    "ul",
+    { class: "list" },
+    ...row.partners.map((one) =>
+      element(
+        "li",
+        {},
+        link(one.row.name, () => choose(one.row.node)),
+        element("small", {}, `by ${one.why}: ${one.rule}`),
+      ),
+    ),
+  );
 
 const NUMBERS = ["norm", "min", "max", "mean", "nan", "inf"];
 const NUMBER_WORDS = { nan: "NaN", inf: "infinite" };
@@ -153,38 +236,79 @@ function numberTable(sides) {
 }
 
 function numberCell(one, key) {
-  const value = one?.[key], bad = (key === "nan" || key === "inf") && value > 0;
-  const text = one === null || value === undefined ? "" : key === "norm" && value === null ? "beyond float64" : key === "nan" || key === "inf" ? countText(value) : numberText(value);
+  const value = one?.[key],
+    bad = (key === "nan" || key === "inf") && value > 0;
+  const text =
+    one === null || value === undefined
+      ? ""
+      : key === "norm" && value === null
+        ? "beyond float64"
+        : key === "nan" || key === "inf"
+          ? countText(value)
+          : numberText(value);
   return element("td", bad ? { class: "loud" } : {}, text);
 }
 
 function bothTable(sides) {
   const words = {
-    dtype: (one) => one.dtype ?? "no array", shape: (one) => (one.shape === null ? "" : one.shape.join(" × ") || "scalar"),
-    elements: (one) => countText(one.elements), size: (one) => bytesText(one.bytes), trainable: (one) => trainableText(one.trainable),
+    dtype: (one) => one.dtype ?? "no array",
+    shape: (one) => (one.shape === null ? "" : one.shape.join(" × ") || "scalar"),
+    elements: (one) => countText(one.elements),
+    size: (one) => bytesText(one.bytes),
+    trainable: (one) => trainableText(one.trainable),
     ...(sides.some((one) => one?.sharding) && { sharding: (one) => one.sharding }),
   };
-  return twoColumns(words, sides, sides.map((one) => (one?.nan === undefined ? null : one)));
+  return twoColumns(
+    words,
+    sides,
+    sides.map((one) => (one?.nan === undefined ? null : one)),
+  );
 }
 
 function twoColumns(words, sides, numbers) {
-  const head = element("tr", {}, element("td", {}), element("th", { scope: "col" }, "A"), element("th", { scope: "col" }, "B"));
+  const head = element(
+    "tr",
+    {},
+    element("td", {}),
+    element("th", { scope: "col" }, "A"),
+    element("th", { scope: "col" }, "B"),
+  );
   const rows = Object.entries(words).map(([word, of], at) =>
-    element("tr", {}, element("th", { scope: "row" }, word), ...sides.map((one) => element("td", {}, one ? of(one) : at ? "" : "not there"))));
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, word),
+      ...sides.map((one) => element("td", {}, one ? of(one) : at ? "" : "not there")),
+    ),
+  );
   const more = numbers.some(Boolean) ? [...numberTable(numbers).querySelectorAll("tr")] : [];
-  return element("table", { class: "numbers" }, element("thead", {}, head), element("tbody", {}, ...rows, ...more));
+  return element(
+    "table",
+    { class: "numbers" },
+    element("thead", {}, head),
+    element("tbody", {}, ...rows, ...more),
+  );
 }
 
 function histogram({ bars, min, max }) {
   if (min === max) return element("p", { class: "kind" }, `All that are finite are ${numberText(min)}.`);
-  const levels = [...bars].map((one) => LEVELS.indexOf(one)), most = Math.max(...levels), width = 300 / levels.length;
+  const levels = [...bars].map((one) => LEVELS.indexOf(one)),
+    most = Math.max(...levels),
+    width = 300 / levels.length;
   const counts = levels.map(countOf);
   const label = `Histogram from ${numberText(min)} to ${numberText(max)}: about ${counts.join(", ")} elements`;
-  const svg = drawing("svg", { class: "histogram", viewBox: "0 0 300 74", preserveAspectRatio: "none", role: "img", "aria-label": label });
+  const svg = drawing("svg", {
+    class: "histogram",
+    viewBox: "0 0 300 74",
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": label,
+  });
   svg.append(drawing("line", { x1: 0, y1: 73.5, x2: 300, y2: 73.5 }));
   levels.forEach((level, at) => {
     if (!level) return;
-    const height = (70 * level) / most, low = min + ((max - min) * at) / levels.length;
+    const height = (70 * level) / most,
+      low = min + ((max - min) * at) / levels.length;
     const title = drawing("title", {}, `about ${countText(counts[at])} from ${numberText(low)}`);
     svg.append(drawing("rect", { x: at * width + 0.5, y: 73 - height, width: width - 1, height }, title));
   });
@@ -192,5 +316,16 @@ function histogram({ bars, min, max }) {
     const x = (300 * -min) / (max - min);
     svg.append(drawing("line", { class: "zero", x1: x, y1: 0, x2: x, y2: 73 }));
   }
-  return element("div", {}, svg, element("div", { class: "ends" }, element("span", {}, numberText(min)), element("span", {}, "counts by their logarithm"), element("span", {}, numberText(max))));
+  return element(
+    "div",
+    {},
+    svg,
+    element(
+      "div",
+      { class: "ends" },
+      element("span", {}, numberText(min)),
+      element("span", {}, "counts by their logarithm"),
+      element("span", {}, numberText(max)),
+    ),
+  );
 }

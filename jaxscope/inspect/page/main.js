@@ -18,7 +18,9 @@ function zoom(node, { still = false } = {}) {
   showPath(node);
   choose(node, { quiet: true });
   describeMap();
-  say(`Zoomed to ${node.parent ? node.path : "all"}: ${counted(node.variables, "variable")}, ${bytesText(node.bytes)}`);
+  say(
+    `Zoomed to ${node.parent ? node.path : "all"}: ${counted(node.variables, "variable")}, ${bytesText(node.bytes)}`,
+  );
 }
 
 function zoomOut() {
@@ -32,8 +34,13 @@ function showPath(node) {
   for (let one = node; one; one = one.parent) parts.unshift(one);
   const items = parts.map((one, at) => {
     const word = one.parent ? shownName(one.name) : "all";
-    if (at === parts.length - 1) return element("li", {}, element("span", { "aria-current": "location" }, word));
-    return element("li", {}, element("button", { class: "link", type: "button", onclick: () => zoom(one) }, word));
+    if (at === parts.length - 1)
+      return element("li", {}, element("span", { "aria-current": "location" }, word));
+    return element(
+      "li",
+      {},
+      element("button", { class: "link", type: "button", onclick: () => zoom(one) }, word),
+    );
   });
   byId("path").replaceChildren(element("ol", {}, ...items));
 }
@@ -67,9 +74,14 @@ function zoomAround(node) {
 }
 
 function describeMap() {
-  const { focus } = map, name = focus.parent ? focus.path : data.title;
-  byId("cells").setAttribute("aria-label", plain(
-    `Map of ${name} by bytes: ${counted(focus.variables, "variable")}, ${bytesText(focus.bytes)}. The tree of scopes has the same.`));
+  const { focus } = map,
+    name = focus.parent ? focus.path : data.title;
+  byId("cells").setAttribute(
+    "aria-label",
+    plain(
+      `Map of ${name} by bytes: ${counted(focus.variables, "variable")}, ${bytesText(focus.bytes)}. The tree of scopes has the same.`,
+    ),
+  );
 }
 
 // --- colours and themes --------------------------------------------------------------------------------
@@ -98,7 +110,10 @@ function setTheme(dark) {
 
 // A regular expression as Python writes it, where JavaScript knows what it says; else the text itself.
 function patternOf(text) {
-  const written = text.replace(/\(\?P</g, "(?<").replace(/\\Z/g, "$").replace(/\\A/g, "^");
+  const written = text
+    .replace(/\(\?P</g, "(?<")
+    .replace(/\\Z/g, "$")
+    .replace(/\\A/g, "^");
   const flags = text === text.toLowerCase() ? "i" : "";
   try {
     return { pattern: new RegExp(written, flags), literal: false };
@@ -127,7 +142,9 @@ function search(text) {
   const bytes = state.matches.reduce((sum, row) => sum + row.here.bytes, 0);
   const words = `${countText(found.size)} of ${countText(allRows.length)}`;
   byId("matches").textContent = words;
-  say(`${words} match, ${bytesText(bytes)}${literal ? "; it is no regular expression, so it is searched as text" : ""}`);
+  say(
+    `${words} match, ${bytesText(bytes)}${literal ? "; it is no regular expression, so it is searched as text" : ""}`,
+  );
   paint();
 }
 
@@ -161,7 +178,11 @@ function resized() {
 // --- beginning -----------------------------------------------------------------------------------------
 
 function headText() {
-  const words = [counted(allRows.length, "variable"), `${countText(root.elements)} elements`, bytesText(root.bytes)];
+  const words = [
+    counted(allRows.length, "variable"),
+    `${countText(root.elements)} elements`,
+    bytesText(root.bytes),
+  ];
   if (comparing) {
     words.unshift(`A is ${data.labels[0]}, B is ${data.labels[1]}`);
     words.push(data.values ? "" : "values not compared");
@@ -239,6 +260,19 @@ function start() {
 }
 
 // For the console, and for tests.
-globalThis.jaxscope = { data, rows: allRows, root, map, HEAD, zoom, search, colourBy, drawAll, drawMarks, nodeAt, showTip };
+globalThis.jaxscope = {
+  data,
+  rows: allRows,
+  root,
+  map,
+  HEAD,
+  zoom,
+  search,
+  colourBy,
+  drawAll,
+  drawMarks,
+  nodeAt,
+  showTip,
+};
 
 start();

@@ -1,13 +1,26 @@
 // The map: a treemap of the scope in focus, on a canvas. d3-hierarchy lays it out; only what is larger than a
 // pixel is laid out further, drawn and found, so that tens of thousands of variables stay smooth.
 
-const HEAD = 18, GAP = 3, SMALL = 1.2, DURATION = 260;
+const HEAD = 18,
+  GAP = 3,
+  SMALL = 1.2,
+  DURATION = 260;
 const FONT = '11px ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
 const map = {
-  box: byId("map"), cells: byId("cells"), marks: byId("marks"), tip: byId("tip"),
-  width: 0, height: 0, focus: null, nodes: [], letter: 6.6, moving: 0,
-  searching: "", colourOf: () => [200, 200, 200], dimmed: () => false,
+  box: byId("map"),
+  cells: byId("cells"),
+  marks: byId("marks"),
+  tip: byId("tip"),
+  width: 0,
+  height: 0,
+  focus: null,
+  nodes: [],
+  letter: 6.6,
+  moving: 0,
+  searching: "",
+  colourOf: () => [200, 200, 200],
+  dimmed: () => false,
 };
 
 const headOf = (node) => (node.x1 - node.x0 > 46 && node.y1 - node.y0 > 34 ? HEAD : gapOf(node));
@@ -16,14 +29,20 @@ const gapOf = (node) => (!node.depth ? 0 : Math.min(node.x1 - node.x0, node.y1 -
 function layOut(focus) {
   const all = focus.bytes > 0 ? (node) => node.bytes : (node) => node.variables;
   const root = d3.hierarchy(focus, (node) => node.children);
-  root.each((node) => { node.value = all(node.data); });
+  root.each((node) => {
+    node.value = all(node.data);
+  });
   root.sort((a, b) => b.value - a.value);
-  d3.treemap()
-    .size([map.width, map.height]).paddingInner(1).paddingOuter(gapOf)
+  d3
+    .treemap()
+    .size([map.width, map.height])
+    .paddingInner(1)
+    .paddingOuter(gapOf)
     .paddingTop((node) => (node.depth ? headOf(node) : 0))(root);
   const found = [];
   (function collect(node) {
-    const width = node.x1 - node.x0, height = node.y1 - node.y0;
+    const width = node.x1 - node.x0,
+      height = node.y1 - node.y0;
     if (!(width > SMALL && height > SMALL)) return;
     const one = node.data;
     one.start = one.box ?? null;
@@ -71,7 +90,9 @@ function fitCanvas() {
 function drawAll(part = 1) {
   const pen = map.cells.getContext("2d");
   const style = getComputedStyle(document.documentElement);
-  const [ground, line, ink, soft] = ["--panel", "--line", "--ink", "--soft"].map((name) => style.getPropertyValue(name));
+  const [ground, line, ink, soft] = ["--panel", "--line", "--ink", "--soft"].map((name) =>
+    style.getPropertyValue(name),
+  );
   pen.font = FONT;
   pen.textBaseline = "middle";
   map.letter = pen.measureText("m").width;
@@ -103,7 +124,9 @@ function drawScope(pen, node, [x, y, width, height], { ground, line, ink }) {
 }
 
 function drawVariable(pen, node, [x, y, width, height]) {
-  const shade = map.colourOf(node.row), dim = map.dimmed(node.row), alpha = pen.globalAlpha;
+  const shade = map.colourOf(node.row),
+    dim = map.dimmed(node.row),
+    alpha = pen.globalAlpha;
   if (dim) pen.globalAlpha = alpha * 0.16;
   pen.fillStyle = css(shade);
   pen.fillRect(x, y, width, height);
@@ -119,7 +142,8 @@ function drawVariable(pen, node, [x, y, width, height]) {
 }
 
 function cut(text, width) {
-  const most = Math.floor(width / map.letter), shown = plain(shownName(text.slice(0, 200)));
+  const most = Math.floor(width / map.letter),
+    shown = plain(shownName(text.slice(0, 200)));
   return shown.length <= most ? shown : most < 3 ? "" : `${shown.slice(0, most - 1)}…`;
 }
 
@@ -128,14 +152,19 @@ function drawMarks() {
   const pen = map.marks.getContext("2d");
   const style = getComputedStyle(document.documentElement);
   pen.clearRect(0, 0, map.width, map.height);
-  const outline = (node, width, colour) => {
+  const outline = (node, width, colour, dashes = []) => {
+    pen.setLineDash(dashes);
     if (!node?.box || node === map.focus) return;
-    const [x, y, w, h] = node.box, inset = Math.min(width / 2, w / 2, h / 2);
+    const [x, y, w, h] = node.box,
+      inset = Math.min(width / 2, w / 2, h / 2);
     pen.lineWidth = width;
     pen.strokeStyle = colour;
     pen.strokeRect(x + inset, y + inset, Math.max(w - 2 * inset, 1), Math.max(h - 2 * inset, 1));
   };
   outline(visible(map.chosen), 3, style.getPropertyValue("--ink"));
+  // What it is perhaps renamed to, or from.
+  for (const { row } of map.chosen?.row?.partners ?? [])
+    outline(visible(row.node), 3, style.getPropertyValue("--ink"), [6, 4]);
   outline(map.under, 2, style.getPropertyValue("--ink"));
 }
 
@@ -148,7 +177,7 @@ function visible(node) {
 function nodeAt(x, y) {
   const inside = ({ box }) => box && x >= box[0] && y >= box[1] && x < box[0] + box[2] && y < box[1] + box[3];
   let found = map.focus;
-  for (let next = found; next; ) {
+  for (let next = found; next;) {
     found = next;
     next = found.children?.find(inside);
   }
@@ -166,7 +195,8 @@ function showTip(node, x, y) {
 
 function tipText(node) {
   if (!node.row) return `${counted(node.variables, "variable")}, ${bytesText(node.bytes)}`;
-  const { row } = node, words = [row.here.type, bytesText(row.here.bytes)];
+  const { row } = node,
+    words = [row.here.type, bytesText(row.here.bytes)];
   if (comparing) words.push(sideWord(row.status));
   if (row.here.nan) words.push(`${countText(row.here.nan)} NaN`);
   if (row.here.inf) words.push(`${countText(row.here.inf)} infinite`);
@@ -184,7 +214,8 @@ function listenToMap({ choose, zoom }) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
   map.cells.addEventListener("pointermove", (event) => {
-    const [x, y] = place(event), node = nodeAt(x, y);
+    const [x, y] = place(event),
+      node = nodeAt(x, y);
     if (node === map.focus) hideTip();
     else {
       if (node !== map.under) map.cells.style.cursor = "pointer";

@@ -33,13 +33,24 @@ function itemOf(node, place, of) {
   if (node.row) {
     node.swatch = element("span", { class: "swatch" });
     row.append(node.swatch);
-    if (comparing && SIGNS[node.row.status]) row.append(element("span", { class: "sign" }, SIGNS[node.row.status]));
+    if (comparing && SIGNS[node.row.status])
+      row.append(element("span", { class: "sign" }, SIGNS[node.row.status]));
   }
   row.append(element("span", { class: "name" }, shownName(node.name)), size);
-  const item = element("li", {
-    role: "treeitem", tabindex: -1, "aria-level": node.level, "aria-posinset": place, "aria-setsize": of,
-    "aria-selected": "false", "aria-label": plain(labelOf(node)), "aria-expanded": node.row ? null : "false",
-  }, row);
+  const item = element(
+    "li",
+    {
+      role: "treeitem",
+      tabindex: -1,
+      "aria-level": node.level,
+      "aria-posinset": place,
+      "aria-setsize": of,
+      "aria-selected": "false",
+      "aria-label": plain(labelOf(node)),
+      "aria-expanded": node.row ? null : "false",
+    },
+    row,
+  );
   item.style.setProperty("--level", node.level);
   item.node = node;
   node.item = item;
@@ -51,11 +62,25 @@ function itemOf(node, place, of) {
 // An item that stands for those that are not made yet.
 function moreItem(list, nodes, from) {
   const left = nodes.length - from;
-  const row = element("div", { class: "row" }, element("span", { class: "mark" }), element("span", { class: "name" }, `${countText(left)} more`));
-  const item = element("li", {
-    role: "treeitem", tabindex: -1, "aria-level": nodes[0].level, "aria-posinset": from + 1, "aria-setsize": nodes.length,
-    "aria-label": `${countText(left)} more, show some`, "aria-selected": "false",
-  }, row);
+  const row = element(
+    "div",
+    { class: "row" },
+    element("span", { class: "mark" }),
+    element("span", { class: "name" }, `${countText(left)} more`),
+  );
+  const item = element(
+    "li",
+    {
+      role: "treeitem",
+      tabindex: -1,
+      "aria-level": nodes[0].level,
+      "aria-posinset": from + 1,
+      "aria-setsize": nodes.length,
+      "aria-label": `${countText(left)} more, show some`,
+      "aria-selected": "false",
+    },
+    row,
+  );
   item.style.setProperty("--level", nodes[0].level);
   item.more = () => {
     item.remove();
@@ -70,7 +95,12 @@ function labelOf(node) {
   if (!node.row) return `${name}, scope, ${counted(node.variables, "variable")}, ${bytesText(node.bytes)}`;
   const words = [name, node.row.here.type, bytesText(node.bytes)];
   if (node.row.here.trainable === false) words.push("not trainable");
-  if (comparing) words.push((node.row.difference.kinds.length ? node.row.difference.kinds : [node.row.status]).map(sideWord).join(", "));
+  if (comparing)
+    words.push(
+      (node.row.difference.kinds.length ? node.row.difference.kinds : [node.row.status])
+        .map(sideWord)
+        .join(", "),
+    );
   if (node.row.here.nan || node.row.here.inf) words.push("has NaN or infinite elements");
   return words.join(", ");
 }
@@ -142,7 +172,8 @@ function onTreeClick(event) {
   if (!item) return;
   if (item.more) return goTo(item.more().item);
   const { node } = item;
-  if (!node.row && event.target.closest(".mark")) return void (isOpen(node) ? closeScope(node) : openScope(node));
+  if (!node.row && event.target.closest(".mark"))
+    return void (isOpen(node) ? closeScope(node) : openScope(node));
   goTo(item);
   if (!node.row) openScope(node);
   tree.act(node);
@@ -182,7 +213,8 @@ function onItemKey(key, item) {
 }
 
 function walk(key, item) {
-  const items = shownItems(), at = items.indexOf(item);
+  const items = shownItems(),
+    at = items.indexOf(item);
   if (key === "ArrowDown") goTo(items[at + 1]);
   else if (key === "ArrowUp") goTo(items[at - 1]);
   else if (key === "Home") goTo(items[0]);
