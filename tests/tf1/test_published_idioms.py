@@ -346,3 +346,31 @@ def test_inner_modules_lead_to_their_own():
     assert rnn_cell_impl.GRUCell is tf.nn.rnn_cell.GRUCell
     assert losses.log_loss is tf.losses.log_loss
     assert moving_averages.ExponentialMovingAverage is tf.train.ExponentialMovingAverage
+
+
+def test_averages_of_moments_in_a_branch():
+    """The batch normalization of many programs: averages of tensors, made in a branch, by TensorFlow's names."""
+
+    def net(x, training):
+        with tf.name_scope("tower"), tf.variable_scope("bn"):
+            mean, variance = tf.nn.moments(x, [0], name="moments")
+            ema = tf.train.ExponentialMovingAverage(decay=0.9)
+            updated = tf.cond(training, lambda: ema.apply([mean, variance]), lambda: tf.no_op())
+
+            def of_batch():
+                with tf.control_dependencies([updated]):
+                    return tf.identity(mean), tf.identity(variance)
+
+            return tf.cond(training, of_batch, lambda: (ema.average(mean), ema.average(variance)))
+
+    made = js.transform(tf.function(net))
+    names = [f"bn/tower/bn/moments/{part}/ExponentialMovingAverage" for part in ("Squeeze", "Squeeze_1")]
+    assert list(made.spec(X, jnp.array(True))) == names
+    v, step = made.init(jax.random.key(0), X, jnp.array(True)), jax.jit(made.apply_with_state)
+    (mean, _), state = step(v, X, jnp.array(True))
+    np.testing.assert_allclose(mean, X.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(state[names[0]], 0.1 * X.mean(0), rtol=1e-5)
+    (mean, variance), after = step({**v, **state}, X, jnp.array(False))
+    np.testing.assert_allclose(mean, 0.1 * X.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(variance, 0.1 * X.var(0), rtol=1e-4)
+    np.testing.assert_array_equal(after[names[1]], state[names[1]])

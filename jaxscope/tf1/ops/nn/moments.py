@@ -55,8 +55,14 @@ def moments(
         variance = jnp.mean(jnp.square(wide - mean), over, keepdims=keep)
         return (mean if keep else jnp.squeeze(mean, over)).astype(x.dtype), variance.astype(x.dtype)
 
-    found: tuple[Tensor, Tensor] = compute_tree("Moments", run, tensor, name=name)
-    return found
+    found: tuple[Tensor, Tensor] = compute_tree("Moments", run, tensor)
+    # The names are TensorFlow's, since those of moving averages are made of them.
+    last = ("mean", "variance") if keep else ("Squeeze", "Squeeze_1")
+    mean, variance = (
+        wrap(one._held, one._kind, f"{(name or 'moments').rstrip('/')}/{part}", one._compute)
+        for one, part in zip(found, last, strict=True)
+    )
+    return mean, variance
 
 
 @export("nn.weighted_moments")

@@ -82,7 +82,9 @@ class ExponentialMovingAverage:
                 averages[key] = new_slot(var, self._name, var.initialized_value()._held)
                 collections.add_to_collection(js.GraphKeys.MOVING_AVERAGE_VARIABLES, var)
             else:
-                averages[key] = new_slot(var, self._name)
+                # TensorFlow's names of tensors begin with their name scope: `a/a/moments/Squeeze/...`.
+                within = js.get_variable_scope().original_name_scope
+                averages[key] = new_slot(var, self._name, within=within)
         decay = self._share()
         for var in var_list:
             average = averages[_key(var)]

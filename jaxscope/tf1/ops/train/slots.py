@@ -10,7 +10,11 @@ __all__ = ["new_slot"]
 
 
 def new_slot(
-    primary: Any, kind: str, initial: Any = js.initializers.zeros, shape: tuple[int, ...] | None = None
+    primary: Any,
+    kind: str,
+    initial: Any = js.initializers.zeros,
+    shape: tuple[int, ...] | None = None,
+    within: str = "",
 ) -> Variable:
     """Return a new variable `PRIMARY/KIND` in the current scope, numbered where that is taken.
 
@@ -19,9 +23,10 @@ def new_slot(
         kind: The last part of its name.
         initial: A value, or an initializer of `js`.
         shape: The shape that an initializer makes; the primary's if left out.
+        within: The name scope of the primary, where its name has it not.
     """
     scope = js.get_variable_scope().name
-    name = f"{primary.op.name}/{kind}"
+    name = f"{within}{primary.op.name}/{kind}"
     # Whatever the scope's reuse, a slot is new.
     with js.name_scope(f"{scope}/" if scope else None):
         if callable(initial):
