@@ -55,12 +55,12 @@ function along(stops, part) {
     low = Math.min(Math.floor(at), stops.length - 2);
   return mixed(parsed(stops[low]), parsed(stops[low + 1]), at - low);
 }
-// Text that is read on a ground: black or white, whichever differs more.
+// Text that is read on a ground: black or white, whichever differs more; that is always enough (4.5 to 1).
 function inkOn(rgb) {
   const [r, g, b] = rgb.map((value) =>
     (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
   );
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#14181b" : "#ffffff";
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 }
 
 const isDark = () => document.documentElement.dataset.theme === "dark";

@@ -269,6 +269,7 @@ globalThis.jaxscope = {
   zoom,
   search,
   colourBy,
+  inkOn,
   drawAll,
   drawMarks,
   nodeAt,
