@@ -14,7 +14,7 @@ KEY_ALONE: Flags = frozenset([KEY])
 INPUT: Flags = frozenset([INPUTS])
 
 #: Equations that run one jaxpr once on their operands, and their parameters that may have it.
-_CALLS = {
+CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "remat2": "jaxpr",
@@ -55,7 +55,7 @@ def _of_equation(equation: Any, taken: list[Flags]) -> list[Flags]:
     name, params = equation.primitive.name, equation.params
     if name == "scan":
         return _of_scan(equation, taken)
-    inner = params.get(_CALLS.get(name, ""))
+    inner = params.get(CALLS.get(name, ""))
     if inner is not None:
         inner = getattr(inner, "jaxpr", inner)
         if len(inner.invars) == len(taken) and len(inner.outvars) == len(equation.outvars):

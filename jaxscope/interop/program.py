@@ -5,19 +5,23 @@ it depends on. So a variable's initial value can be drawn by itself, with the ke
 the model computes besides is left out.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.extend.core import ClosedJaxpr, Literal, Var, jaxpr_as_fun
+from jax.extend.core import Literal, jaxpr_as_fun
 
 import jaxscope as js
 from jaxscope.interop.dependencies import INPUT, INPUTS, KEY, KEY_ALONE, NOTHING, Flags, dependencies
+from jaxscope.interop.inlining import inlined
 from jaxscope.interop.memory import Memory
+from jaxscope.interop.parts import Parted
 from jaxscope.interop.sites import users_line
+
+_config: Any = jax.config  # whose flags have no types
 
 
 class Program:
@@ -38,6 +42,9 @@ class Program:
         key = jax.eval_shape(lambda: jax.random.key(0))
         self._key_type = key.dtype
         self._closed: Any = jax.make_jaxpr(function)(key, list(arrays))
+        self._whole = Parted(self._closed)
+        #: By the type of keys: what values are drawn from, one by one.
+        self._parted = {self._key_type: Parted(inlined(self._closed))}
         self._arrays = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in self._inputs[1:]]
         self.results: list[jax.ShapeDtypeStruct] = [
             jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in self._closed.out_avals
@@ -65,7 +72,10 @@ class Program:
         """
         if key is not None:
             return self._drawn(key)
-        return [self._starts.setdefault(at, self._filled(at) or Start(self, at)) for at in self.alone]
+        for at in self.alone:
+            if at not in self._starts:
+                self._starts[at] = self._filled(at) or Start(self, at)
+        return [self._starts[at] for at in self.alone]
 
     def rest(self, names: Sequence[str], values: Sequence[Any], key: Any, arrays: Sequence[Any]) -> list[Any]:
         """Return the other results: what the model computes from its inputs and from values that it has.
@@ -86,7 +96,7 @@ class Program:
         pairs = zip([jaxpr.outvars[at] for at in self.alone], values, strict=True)
         known = {var: value for var, value in pairs if key is None and not isinstance(var, Literal)}
         taken = [*jaxpr.invars, *known]
-        part = self._part(self._closed, which, taken)
+        part = self._whole.part(which, taken)
         flags = self._dependencies(known)
         if key is None and any(KEY in flags[at] for at in which):
             raise js.errors.InitializerError(
@@ -100,30 +110,46 @@ class Program:
         return list(jaxpr_as_fun(part)(given, *arrays, *known.values()))
 
     def draw(self, at: int, key: Any) -> Any:
-        """Return one result, which depends on the key alone."""
-        closed = self._closed
-        if key.dtype != self._key_type:  # keys of another kind, for which the program is another one
+        """Return one result, which depends on the key alone, by the law that it has in the library.
+
+        The key stands in the place of the one that the library makes for this value: of a name, by counting,
+        or by splitting. So values that are drawn alike are so wherever in the model they are.
+        """
+        if key.dtype not in self._parted:  # keys of another kind, for which the program is another one
             made: Any = jax.make_jaxpr(self._function)
             closed = made(jax.ShapeDtypeStruct((), key.dtype), self._arrays)
-        return self._run(closed, [at], key)[0]
+            self._parted[key.dtype] = Parted(inlined(closed))
+        parted = self._parted[key.dtype]
+        first, *others = parted.closed.jaxpr.invars
+        return self._run(parted, [at], [parted.root(at, first, others), *others], key)[0]
+
+    def alike(self, at: int) -> Hashable:
+        """Return what is equal for results, also of other programs, that are drawn in the same way."""
+        parted = self._parted[self._key_type]
+        first, *others = parted.closed.jaxpr.invars
+        taken = [parted.root(at, first, others), *others]
+        # JAX draws other bits by the same operations where this is otherwise.
+        return parted.alike(at, taken), bool(_config.jax_threefry_partitionable)
 
     def _drawn(self, key: Any) -> list[Any]:
         """Return results as the library computes them: operation by operation, now."""
         if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             key = jax.random.wrap_key_data(key)
         if isinstance(key, Tracer):
-            return self._run(self._closed, self.alone, key)
+            return self._run_all(key)
         with jax.ensure_compile_time_eval():
             known = str(key.dtype), np.asarray(jax.random.key_data(key)).tobytes()
             if known not in self._values:
-                self._values[known] = self._run(self._closed, self.alone, key)
+                self._values[known] = self._run_all(key)
         return self._values[known]
 
-    def _run(self, closed: Any, which: list[int], key: Any) -> list[Any]:
+    def _run_all(self, key: Any) -> list[Any]:
+        return self._run(self._whole, self.alone, self._inputs, key)
+
+    def _run(self, parted: Parted, which: list[int], taken: Sequence[Any], key: Any) -> list[Any]:
         # Inputs may take part where a loop computes several values, of which these do not depend on them.
-        part = self._part(closed, which, closed.jaxpr.invars)
         inputs = [jnp.zeros(array.shape, array.dtype) for array in self._arrays]
-        results = zip(which, jaxpr_as_fun(part)(key, *inputs), strict=True)
+        results = zip(which, jaxpr_as_fun(parted.part(which, taken))(key, *inputs), strict=True)
         return [jnp.asarray(value, self.results[at].dtype) for at, value in results]
 
     def _filled(self, at: int) -> Any:
@@ -148,44 +174,13 @@ class Program:
         constants = [INPUT if isinstance(const, Tracer) else NOTHING for const in self._closed.consts]
         return dependencies(jaxpr, [KEY_ALONE, *[INPUT] * self._count], constants, known)
 
-    def _part(self, closed: Any, which: Iterable[int], taken: Sequence[Any]) -> ClosedJaxpr:
-        """Return the program of some results alone, with what it takes as given."""
-        jaxpr = closed.jaxpr
-        outs = [jaxpr.outvars[at] for at in which]
-        needed = {atom for atom in outs if not isinstance(atom, Literal)}
-        given = set(taken)
-        equations: list[Any] = []
-        for equation in reversed(jaxpr.eqns):
-            if any(var in needed and var not in given for var in equation.outvars):
-                equations.append(equation)
-                needed.update(atom for atom in equation.invars if not isinstance(atom, Literal))
-        # What is given is not computed again beside something else that is needed.
-        equations = [
-            equation.replace(outvars=[_renewed(var) if var in given else var for var in equation.outvars])
-            for equation in reversed(equations)
-        ]
-        constants = [pair for pair in zip(jaxpr.constvars, closed.consts, strict=True) if pair[0] in needed]
-        told = jaxpr.debug_info._replace(arg_names=("",) * len(taken), result_paths=None)
-        made = jaxpr.replace(
-            constvars=[var for var, _ in constants if var not in given],
-            invars=list(taken),
-            outvars=outs,
-            eqns=equations,
-            effects=frozenset[Any]().union(*(equation.effects for equation in equations)),
-            debug_info=told,
-        )
-        return ClosedJaxpr(made, [const for var, const in constants if var not in given])
-
-
-def _renewed(var: Any) -> Any:
-    return Var(var.aval)
-
 
 class Start(js.initializers.Initializer):
     """An initializer: one result of a program, with the key of the variable's own name."""
 
     def __init__(self, program: Program, at: int) -> None:
         self._program, self._at = Memory(program), at
+        self._alike = Memory(program.alike(at))
 
     def draw(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         """Return the result."""
@@ -202,7 +197,7 @@ class Start(js.initializers.Initializer):
         return None
 
     def _compared(self) -> tuple[Any, ...]:
-        return id(self._program.value), self._at
+        return (self._alike.value,)
 
     def __repr__(self) -> str:
         return "the module's own"

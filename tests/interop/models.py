@@ -17,11 +17,13 @@ class Case(NamedTuple):
         layer: Makes the adapter, with further arguments.
         own: The library's own values for a key and an input.
         alone: `(*values, x, key, train) -> (result, values afterwards)`, as the library computes it.
+        law: How the library draws a matrix: `(key, shape) -> value`.
     """
 
     layer: Any
     own: Any
     alone: Any
+    law: Any
 
 
 def linen(nn: Any) -> Case:
@@ -44,6 +46,7 @@ def linen(nn: Any) -> Case:
         lambda name=None, **kwargs: js.interop.linen(model, name, **kwargs),
         lambda key, x: (model.init(key, x),),
         alone,
+        nn.initializers.lecun_normal(),
     )
 
 
@@ -64,6 +67,7 @@ def haiku(hk: Any) -> Case:
         lambda name=None, **kwargs: js.interop.haiku(model, name, init={"train": True}, **kwargs),
         lambda key, x: there.init(key, x, train=True),
         alone,
+        lambda key, shape: jax.random.truncated_normal(key, -2, 2, shape) / shape[0] ** 0.5,
     )
 
 
@@ -91,7 +95,8 @@ def nnx(nnx: Any) -> Case:
 
         return js.interop.nnx(Model, name, method=call, **kwargs)
 
-    return Case(layer, lambda key, x: (nnx.state(Model(nnx.Rngs(key))),), alone)
+    own = lambda key, x: (nnx.state(Model(nnx.Rngs(key))),)
+    return Case(layer, own, alone, nnx.initializers.lecun_normal())
 
 
 def equinox(eqx: Any) -> Case:
@@ -129,6 +134,7 @@ def equinox(eqx: Any) -> Case:
         lambda name=None, **kwargs: js.interop.equinox(make, name, method=batched, **kwargs),
         lambda key, x: make(key),
         alone,
+        lambda key, shape: jax.random.uniform(key, shape, minval=-1, maxval=1) / shape[1] ** 0.5,
     )
 
 
