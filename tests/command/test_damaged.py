@@ -73,6 +73,8 @@ def ends_well(capsys, path: Path, other: Path, *, refused: bool) -> None:
         ["diff", other, path, "--no-values"],
         ["convert", path, target],
         ["convert", path, folder / "written"],
+        ["view", path, "--values", "-o", folder / "page.html"],
+        ["view", other, path, "-o", folder / "page.html"],
     ):
         before = there(folder)
         code = main([str(one) for one in arguments])
