@@ -151,6 +151,19 @@ def _key(key: Any) -> str:
     return str(key)
 
 
+class _Given:
+    """Reads what is there."""
+
+    # One object; a function is three, and for so many more Python's collector looks at all there is.
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self) -> Any:
+        return self.value
+
+
 def _leaf(name: str, value: Any, trainable: bool | None) -> Leaf:
     if isinstance(value, js.VariableSpec):
         return _of_spec(name, value)
@@ -163,10 +176,10 @@ def _leaf(name: str, value: Any, trainable: bool | None) -> Leaf:
             f"{name!r} has no value yet: it is traced",
             fix="return it from the jitted function, and look at the result; or look at its specs",
         )
-    known = isinstance(value, jax.Array | np.ndarray | np.generic)
+    known = isinstance(value, (jax.Array, np.ndarray, np.generic))
     shape = tuple(value.shape)
     sharding = getattr(value, "sharding", None)
-    return Leaf(name, shape, value.dtype, trainable, (lambda: value) if known else None, sharding=sharding)
+    return Leaf(name, shape, value.dtype, trainable, _Given(value) if known else None, sharding=sharding)
 
 
 def _of_spec(name: str, spec: js.VariableSpec) -> Leaf:

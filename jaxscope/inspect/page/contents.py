@@ -137,13 +137,11 @@ def _statistics(there: Iterable[Leaf], leaves: Sequence[Leaf | None]) -> dict[st
     }
     if not readable:
         return None
-    looked_at: dict[str, tuple[Statistics, str]] = {
-        name: (found, bars)
-        for name, found, bars in histograms.of_all((name, read()) for name, read in readable.items())
-    }
-    none = (None, "")
-    rows = [none if leaf is None else looked_at.get(leaf.name, none) for leaf in leaves]
-    sets = [found for found, _ in rows]
+    looked_at: dict[str, Statistics] = {}
+    spread: dict[str, str] = {}
+    for name, found, bars in histograms.of_all((name, read()) for name, read in readable.items()):
+        looked_at[name], spread[name] = found, bars
+    sets = [None if leaf is None else looked_at.get(leaf.name) for leaf in leaves]
     return {
         "norm": rounded(None if one is None else one.norm for one in sets),
         "min": rounded(None if one is None else one.min for one in sets),
@@ -151,7 +149,7 @@ def _statistics(there: Iterable[Leaf], leaves: Sequence[Leaf | None]) -> dict[st
         "mean": rounded(None if one is None else one.mean for one in sets),
         "nan": coded(None if one is None else one.nan for one in sets),
         "inf": coded(None if one is None else one.inf for one in sets),
-        "bars": [bars for _, bars in rows],
+        "bars": ["" if leaf is None else spread.get(leaf.name, "") for leaf in leaves],
     }
 
 
