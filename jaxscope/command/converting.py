@@ -138,7 +138,7 @@ def cast_to(name: str, value: np.ndarray[Any, Any], dtype: Any) -> np.ndarray[An
         return value
     if not _fractions(dtype):
         raise MistakeError(f"{name} has fractions, and {dtype} has none")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         made = value.astype(dtype)
     lost = np.isfinite(value).sum() - np.isfinite(made.astype(value.dtype)).sum()
     if lost:

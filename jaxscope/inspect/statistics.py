@@ -122,9 +122,10 @@ def wide(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return numbers in float64, complex ones by their sizes."""
     if value.dtype.kind == "c":
         value = np.abs(value)
-    if value.dtype.kind == "V":  # NumPy casts JAX's own small types slowly, but to float32 in one step
-        value = value.astype(np.float32)
-    return value.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # some NaN are not as a processor writes them
+        if value.dtype.kind == "V":  # NumPy casts JAX's own small types slowly, but to float32 in one step
+            value = value.astype(np.float32)
+        return value.astype(np.float64, copy=False)
 
 
 def _of_piece(piece: np.ndarray[Any, Any]) -> Statistics:
@@ -174,11 +175,11 @@ def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistic
         names = [named[at][0] for at in there]
         with np.errstate(over="ignore", invalid="ignore"):
             sums = np.add.reduceat(np.square(joined), starts)
-        totals, least, most = (
-            np.add.reduceat(joined, starts),
-            np.minimum.reduceat(joined, starts),
-            np.maximum.reduceat(joined, starts),
-        )
+            totals, least, most = (
+                np.add.reduceat(joined, starts),
+                np.minimum.reduceat(joined, starts),
+                np.maximum.reduceat(joined, starts),
+            )
         # Those with NaN, infinity, or squares that float64 has not, are looked at one by one.
         plain = np.isfinite(sums) & (sums > 1e-290)
         rows = zip(

@@ -100,3 +100,15 @@ def test_kinds():
     assert not statistics.has_numbers(None)
     assert statistics.has_numbers(jnp.bfloat16)
     assert math.isnan(Statistics().mean)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("size", [6, 2**17])
+def test_nan_of_any_bits(dtype, size: int):
+    """Also such as no processor writes, and infinities of both signs, are counted without a warning."""
+    one = np.dtype(f"u{np.dtype(dtype).itemsize}").type
+    infinite = np.array([np.inf, -np.inf], dtype).view(one)
+    value = np.zeros(size, one)
+    value[:4] = *(infinite + one(1)), *infinite  # signalling NaN are behind the infinities
+    (found,) = statistics.of_all([("x", value.view(dtype))])
+    assert (found[1].nan, found[1].inf, found[1].max) == (2, 2, 0)
