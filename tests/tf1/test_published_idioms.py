@@ -349,7 +349,7 @@ def test_inner_modules_lead_to_their_own():
 
 
 def test_averages_of_moments_in_a_branch():
-    """The batch normalization of many programs: averages of tensors, made in a branch, by TensorFlow's names."""
+    """Averages of tensors that a branch makes, as old batch normalization did, have TensorFlow's names."""
 
     def net(x, training):
         with tf.name_scope("tower"), tf.variable_scope("bn"):

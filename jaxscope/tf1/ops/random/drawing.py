@@ -24,6 +24,7 @@ __all__ = [
     "between",
     "categorical",
     "classes",
+    "draw",
     "draw_key",
     "logits_of",
     "multinomial",
@@ -55,7 +56,9 @@ def _folded(key: Any, seed: Any) -> Any:
     return key if seed is None else jax.random.fold_in(key, static_int(seed, "seed") % 2**32)
 
 
-def _draw(kind: str, function: Callable[..., Any], *tensors: Tensor, seed: Any, name: str | None) -> Tensor:
+def draw(
+    kind: str, function: Callable[..., Any], *tensors: Tensor, seed: Any, name: str | None = None
+) -> Tensor:
     """Compute `function(key, *arrays)` of a new key; without a stream, of that of the variable it begins."""
     try:
         key = draw_key(seed)
@@ -91,12 +94,12 @@ def _scaled(kind: str, law: Callable[..., Any], shape: Any, mean: Any, stddev: A
     if _is(scale, 0):  # nothing is drawn, so no key is needed
         return compute(kind, lambda m: jnp.broadcast_to(jnp.asarray(m), sizes), center, name=name)
 
-    def draw(key: Any, m: Any, s: Any) -> Any:
+    def drawn(key: Any, m: Any, s: Any) -> Any:
         x = law(key, sizes, target.dtype)
         x = x if _is(scale, 1) else x * s
         return x if _is(center, 0) else x + m
 
-    return _draw(kind, draw, center, scale, seed=seed, name=name)
+    return draw(kind, drawn, center, scale, seed=seed, name=name)
 
 
 @export("random_normal", "random.normal")
@@ -201,7 +204,7 @@ def random_uniform(
         if len(known) == 2 and not np.all(known[0] < known[1]):
             raise InvalidArgumentError(f"there is no number from {known[0]} to below {known[1]}")
     kind = "RandomUniformInt" if target.is_integer else "RandomUniform"
-    return _draw(kind, lambda key, a, b: between(key, sizes, target, a, b), low, high, seed=seed, name=name)
+    return draw(kind, lambda key, a, b: between(key, sizes, target, a, b), low, high, seed=seed, name=name)
 
 
 def between(key: Any, shape: Any, dtype: DType, low: Any, high: Any) -> jax.Array:
@@ -241,11 +244,11 @@ def random_gamma(
     rate = convert_to_tensor(1 if beta is None else beta, target)
     each = np.broadcast_shapes(form._held.shape, rate._held.shape)
 
-    def draw(key: Any, a: Any, b: Any) -> Any:
+    def drawn(key: Any, a: Any, b: Any) -> Any:
         x = jax.random.gamma(key, a, (*sizes, *each), target.dtype)
         return x if beta is None else x / b
 
-    return _draw("RandomGamma", draw, form, rate, seed=seed, name=name)
+    return draw("RandomGamma", drawn, form, rate, seed=seed, name=name)
 
 
 @export("random_poisson")
@@ -270,10 +273,10 @@ def random_poisson(
     means, sizes, target = convert_to_tensor(lam), static_ints(shape, "shape"), canonical(dtype)
     each = means._held.shape
 
-    def draw(key: Any, mean: Any) -> Any:
+    def drawn(key: Any, mean: Any) -> Any:
         return jax.random.poisson(key, mean, (*sizes, *each)).astype(target.dtype)
 
-    return _draw("RandomPoisson", draw, means, seed=seed, name=name)
+    return draw("RandomPoisson", drawn, means, seed=seed, name=name)
 
 
 @export("random.poisson")
@@ -330,7 +333,7 @@ def multinomial(
     """
     tensor, count = logits_of(logits), static_int(num_samples, "num_samples")
     target = canonical(output_dtype or "int64")
-    return _draw("Multinomial", lambda key, x: classes(key, x, count, target), tensor, seed=seed, name=name)
+    return draw("Multinomial", lambda key, x: classes(key, x, count, target), tensor, seed=seed, name=name)
 
 
 @export("random.categorical")
@@ -364,7 +367,7 @@ def random_shuffle(value: Any, seed: Any = None, name: str | None = None) -> Ten
     tensor = convert_to_tensor(value)
     if not tensor._held.ndim:
         return tensor
-    return _draw("RandomShuffle", jax.random.permutation, tensor, seed=seed, name=name)
+    return draw("RandomShuffle", jax.random.permutation, tensor, seed=seed, name=name)
 
 
 @export("random_crop", "image.random_crop")
@@ -386,7 +389,7 @@ def random_crop(value: Any, size: Any, seed: Any = None, name: str | None = None
     if len(sizes) != len(shape) or any(part > n for part, n in zip(sizes, shape, strict=False)):
         raise InvalidArgumentError(f"a part of size {sizes} of a tensor of shape {tensor.get_shape()}")
     limits = np.asarray([n - part + 1 for part, n in zip(sizes, shape, strict=True)], np.int32)
-    begin = _draw(
+    begin = draw(
         "RandomUniformInt",
         lambda key: jax.random.randint(key, (len(sizes),), 0, limits, jnp.int32),
         seed=seed,

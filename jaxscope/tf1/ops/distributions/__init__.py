@@ -1,0 +1,1 @@
+"""`tf.distributions`: what policies and latent variables are drawn from."""
