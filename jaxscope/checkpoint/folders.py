@@ -15,9 +15,9 @@ import jax
 import numpy as np
 
 from jaxscope.checkpoint.stored import Entry
-from jaxscope.checkpoint.writing import sync_folder
 from jaxscope.errors import CheckpointError
 from jaxscope.extras import library
+from jaxscope.writing import sync_folder
 
 NEEDING = "a folder of variables"
 ITEM = "arrays"

@@ -21,8 +21,8 @@ import numpy as np
 
 from jaxscope.checkpoint.snapshot import Held
 from jaxscope.checkpoint.stored import Entry, OnHost, aligned, bad_shape, damaged, is_text, size_of
-from jaxscope.checkpoint.writing import write_array, written_anew
 from jaxscope.errors import CheckpointError
+from jaxscope.writing import write_array, written_anew
 
 #: What Python's reader of zips raises about bad ones.
 _BAD = (

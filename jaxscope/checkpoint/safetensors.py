@@ -20,7 +20,7 @@ import numpy as np
 from jaxscope.checkpoint.mapped import MappedFile
 from jaxscope.checkpoint.snapshot import Held
 from jaxscope.checkpoint.stored import ALIGNED, Entry, OnHost, bad_shape, damaged, is_text
-from jaxscope.checkpoint.writing import write_array, written_anew
+from jaxscope.writing import write_array, written_anew
 
 #: The format's names of element types, with JAX's.
 DTYPES: dict[str, np.dtype[Any]] = {

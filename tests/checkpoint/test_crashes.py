@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxscope.checkpoint import folders, writing
+from jaxscope import writing
+from jaxscope.checkpoint import folders
 from tests.checkpoint.crashes import WAYS
 
 KILLS = {"safetensors": 12, "npz": 8, "ckpt": 8, "folder": 3, "manager": 3}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import jaxscope as js
-from jaxscope.checkpoint import writing
+from jaxscope import writing
 from tests.checkpoint.nets import FORMATS, SPECS, VARIABLES, same
 
 optax = pytest.importorskip("optax", reason="optimizer states are optax's")

@@ -25,7 +25,7 @@ from jaxscope.checkpoint.tf1.dtypes import NUMBERS
 from jaxscope.checkpoint.tf1.entries import Tensor, header_bytes, tensor_bytes
 from jaxscope.checkpoint.tf1.index import ENDING, FACTS
 from jaxscope.checkpoint.tf1.table_writing import table
-from jaxscope.checkpoint.writing import write_array, written_anew
+from jaxscope.writing import write_array, written_anew
 
 _DATA = re.compile(r"\.data-[0-9]{5}-of-([0-9]{5})")
 

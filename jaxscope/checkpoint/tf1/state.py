@@ -9,8 +9,8 @@ import re
 from typing import NamedTuple
 
 from jaxscope.checkpoint.tf1.finding import is_there
-from jaxscope.checkpoint.writing import written_anew
 from jaxscope.errors import CheckpointError
+from jaxscope.writing import written_anew
 
 FILE = "checkpoint"
 _LONGEST = 10_000_000  # bytes

@@ -1,9 +1,7 @@
 """page: what is in a file, a net or variables, to look at in a browser; or two of them compared."""
 
-import contextlib
 import html
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from jaxscope.inspect.page.html import document
 from jaxscope.inspect.renames import Rename, renamed
 from jaxscope.inspect.sharing import Sharing
 from jaxscope.inspect.tables import counted, human_bytes
+from jaxscope.writing import write_bytes, written_anew
 
 
 class Page:
@@ -40,20 +39,13 @@ class Page:
             OSError: It cannot be written.
         """
         path = os.path.realpath(path)
-        folder, base = os.path.split(path)
+        folder = os.path.dirname(path)
         if not os.path.isdir(folder) or os.path.isdir(path):
             raise OSError(
                 f"{path!r} is a folder" if os.path.isdir(path) else f"there is no folder {folder!r}"
             )
-        unfinished = os.path.join(folder, f".{base}.{secrets.token_hex(4)}.part")
-        try:
-            with open(unfinished, "x", encoding="utf-8", newline="\n") as file:
-                file.write(self.html)
-            os.replace(unfinished, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(unfinished)
-            raise
+        with written_anew(path) as file:
+            write_bytes(file, self.html.encode())
 
     def __repr__(self) -> str:
         size = human_bytes(len(self.html.encode()))

@@ -72,7 +72,11 @@ def sync_folder(folder: str) -> None:
 
 def write_array(file: BinaryIO, array: np.ndarray[Any, Any]) -> None:
     """Write the numbers of an array in C order, from where they are in memory."""
-    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    write_bytes(file, np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def write_bytes(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of it."""
     while data:  # a system call writes at most 2 GiB
         data = data[file.write(data) :]
 
