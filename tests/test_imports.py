@@ -107,22 +107,6 @@ def test_wings_stand_on_what_is_public(module: str):
     """A wing imports `jaxscope`, as a user would, and what serves all: nothing of the core, no other wing."""
     allowed = {"__init__", "errors", "extras", "writing", layer(module)}
     wrong = {name for name in ours(module) if layer(name) not in allowed}
-    assert not wrong, f"{module} imports {sorted(wrong)}, which are not in a row below its own"
-
-
-def test_no_circles():
-    """Not inside a package either (`CycleError` shows the circle)."""
-    TopologicalSorter({module: ours(module) for module in MODULES}).prepare()
-
-
-@pytest.mark.parametrize("module", OUTER)
-def test_wings_stand_on_what_is_public(module: str):
-    """A wing imports `jaxscope`, as a user would, what all wings share, nothing of the core, no other wing."""
-    wrong = {
-        name
-        for name in ours(module)
-        if layer(name) not in ("__init__", "errors", "extras", "writing", layer(module))
-    }
     assert not wrong, f"{module} imports {sorted(wrong)}; what it needs of them has to be public"
 
 

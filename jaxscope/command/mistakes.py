@@ -16,7 +16,8 @@ def alone() -> None:
     Where a read of orbax's fails, its other reads find their event loop closed, and its threads print a
     traceback each. Errors of the command itself do not come this way: `main` catches them.
     """
-    sys.excepthook = sys.unraisablehook = lambda *_: None
+    sys.excepthook = lambda *_: None
+    sys.unraisablehook = lambda _: None
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
