@@ -70,7 +70,7 @@ def test_contents(wheel: Path):
         name.partition(".dist-info/")[2]: value.decode() for name, value in found.items() if "-info/" in name
     }
     assert {"licenses/LICENSE", "licenses/jaxscope/inspect/page/d3-hierarchy.LICENSE.txt"} <= about.keys()
-    assert "jaxscope = jaxscope.command.main:main" in about["entry_points.txt"]
+    assert "jaxscope = jaxscope.__main__:run" in about["entry_points.txt"]
     assert f"\nVersion: {jaxscope.__version__}\n" in about["METADATA"]
     needed = re.findall(r"^Requires-Dist: ([^;\n]+)$", about["METADATA"], re.MULTILINE)
     assert needed == ["jax>=0.8"]
