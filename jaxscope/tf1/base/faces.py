@@ -54,8 +54,8 @@ _WITHIN = {
 def _spaces() -> frozenset[str]:
     """Return all namespaces of TensorFlow 1's, and those around them."""
     found = {*tf1_names(), *EXPORTED, *_WITHIN, *(name[:-1] for name in GRAPH_LIFE if name.endswith("."))}
-    parents = {space.rpartition(".")[0] for space in found}
-    return frozenset({*found, *parents} - {""})
+    parts = [space.split(".") for space in found]
+    return frozenset({".".join(one[:n]) for one in parts for n in range(1, len(one) + 1)} - {""})
 
 
 class Face(ModuleType):

@@ -1,10 +1,13 @@
 """Switches between TensorFlow 1's ways and TensorFlow 2's: those for what holds here do nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
-from jaxscope.tf1.base.exporting import export_constant
+import jax
 
-__all__: list[str] = []
+from jaxscope.tf1.base.exporting import export, export_constant
+
+__all__ = ["is_gpu_available"]
 
 # Programs for `tensorflow.compat.v1` begin with these. Models are functions of a graph's kind, variables have
 # one value at each place of the program, shapes have `Dimension`s, and `==` of tensors is identity.
@@ -36,3 +39,14 @@ def _holding(name: str, answer: bool | None) -> Callable[[], bool | None]:
 
 for _name, _answer in _HOLDING.items():
     export_constant(_holding(_name, _answer), _name)
+
+
+@export("test.is_gpu_available")
+def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
+    """Return whether JAX computes on a GPU.
+
+    Args:
+        cuda_only: Without meaning here.
+        min_cuda_compute_capability: Without meaning here.
+    """
+    return jax.default_backend() == "gpu"

@@ -138,3 +138,32 @@ def set_random_seed(seed: Any) -> None:
         seed: The seed.
     """
     warn_once("set_random_seed", "the key of net.init and net.apply decides all that is random")
+
+
+class _Written:
+    """A message that nobody reads: it has whatever is asked for, and takes whatever is given."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Written()
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return _Written()
+
+
+@export("contrib.tensorboard.plugins.projector.ProjectorConfig")
+def ProjectorConfig() -> Any:
+    """Return what a program fills in for TensorBoard, and nobody reads."""
+    return _Written()
+
+
+@export("contrib.tensorboard.plugins.projector.visualize_embeddings")
+def visualize_embeddings(summary_writer: Any, config: Any) -> None:
+    """Accept what TensorBoard would show.
+
+    Args:
+        summary_writer: Where TensorFlow would write it.
+        config: What it would show.
+    """
+    warn_once("contrib.tensorboard", "tables are in the variables: variables['embedding']")

@@ -133,3 +133,16 @@ def n_positive_integers(n: int, value: Any) -> tuple[int, ...]:
     if len(numbers) != n or any(int(one) != one or one < 1 for one in numbers):
         raise ValueError(f"must be {n} whole numbers above 0: {value}")
     return tuple(map(int, numbers))
+
+
+@export(*_places("get_variable_collections"))
+def get_variable_collections(variables_collections: Any, name: str) -> Any:
+    """Return the collections of one of a layer's variables.
+
+    Args:
+        variables_collections: Collections for all of them, or a dict of collections by the variables' names.
+        name: The variable's name in the layer.
+    """
+    if isinstance(variables_collections, dict):
+        return variables_collections.get(name)
+    return variables_collections

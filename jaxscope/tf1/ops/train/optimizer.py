@@ -17,6 +17,15 @@ from jaxscope.tf1.ops.variables.variable import Variable, trained
 __all__ = ["Optimizer"]
 
 
+@export("AggregationMethod")
+class AggregationMethod:
+    """How TensorFlow adds up gradients of several uses; without meaning here."""
+
+    ADD_N = DEFAULT = 0
+    EXPERIMENTAL_TREE = 1
+    EXPERIMENTAL_ACCUMULATE_N = 2
+
+
 @export("train.Optimizer")
 class Optimizer:
     """What changes variables by gradients, inside of `tf1.train_step`.

@@ -121,6 +121,8 @@ def _size(size: Any) -> Any:
         return size
     if isinstance(size, Dimension):
         return size.value
+    if isinstance(size, bool | np.bool_):  # TensorFlow's Dimension(True) is 1
+        return int(size)
     if is_tensor(size) or isinstance(size, jax.Array | np.ndarray):
         return static_int(size, "shape")
     return size

@@ -1,8 +1,8 @@
 """`tf.get_default_graph`: what a program may ask the graph for while a model is built, asked of the pass."""
 
 import contextlib
-from collections.abc import Generator
-from typing import Any, NoReturn
+from collections.abc import Callable, Generator
+from typing import Any, NoReturn, TypeVar
 
 import jaxscope as js
 from jaxscope.tf1.base.errors import GraphLifeError
@@ -12,7 +12,9 @@ from jaxscope.tf1.ops.variables import collections
 from jaxscope.tf1.ops.variables.scopes import get_variable_scope, name_scope
 from jaxscope.tf1.ops.variables.variable import Variable
 
-__all__ = ["DefaultGraph", "get_default_graph"]
+__all__ = ["DefaultGraph", "Graph", "RegisterGradient", "get_default_graph", "reset_default_graph"]
+
+T = TypeVar("T")
 
 _STORE, _SCOPE = ("__variable_store",), ("__varscope",)
 
@@ -121,6 +123,66 @@ class DefaultGraph:
 
 
 _THE_GRAPH = DefaultGraph()
+
+
+def _refuse_a_second(asked: str) -> None:
+    """Raise an error where this pass, which is the graph, has something in it."""
+    try:
+        inside = [key for key in _THE_GRAPH.get_all_collection_keys() if key not in (_STORE, _SCOPE)]
+    except js.errors.NoPassError:
+        return
+    if inside:
+        raise GraphLifeError(
+            f"{asked} begins a second graph, and a pass is one",
+            fix="each pass starts empty: another function, in a js.transform of its own",
+        )
+
+
+@export("Graph")
+class Graph(DefaultGraph):
+    """A graph that a program opens before it builds: the pass that runs, as long as that is empty.
+
+    Example:
+        >>> @js.transform
+        ... def net():
+        ...     with Graph().as_default():
+        ...         return js.tf1.get_variable("w", [2]).name
+        >>> net.apply({"w": jnp.ones(2)})
+        'w:0'
+    """
+
+    @contextlib.contextmanager
+    def as_default(self) -> Generator[DefaultGraph]:
+        """Give the pass.
+
+        Raises:
+            GraphLifeError: If something is in it already (`graph_life`).
+        """
+        _refuse_a_second("tf.Graph().as_default()")
+        yield self
+
+
+@export("reset_default_graph")
+def reset_default_graph() -> None:
+    """Check that the pass is empty, as each is where it starts.
+
+    Raises:
+        GraphLifeError: If something is in it already (`graph_life`).
+    """
+    _refuse_a_second("tf.reset_default_graph()")
+
+
+@export("RegisterGradient")
+def RegisterGradient(op_type: str) -> Callable[[T], T]:
+    """Return a decorator that leaves a function as it is: no operation here is of a type that programs name.
+
+    What would ask for it, `gradient_override_map` and `load_op_library`, is refused.
+
+    Args:
+        op_type: The type of operations whose gradient the function would be.
+    """
+    del op_type
+    return lambda function: function
 
 
 @export("get_default_graph")
