@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 import jaxscope as js
 from jaxscope.layers.arrays import laid_out_as
 from jaxscope.layers.call import LayerCall
-from jaxscope.layers.checks import users_line
 from jaxscope.layers.steps import Step
+from jaxscope.sites import users_line
 
 #: They run the user's steps in a scan: eager calls ask for this.
 RUNS_FUNCTIONS = True
@@ -308,9 +308,11 @@ def _counts_and_order(
 
 
 def _where(counts: jax.Array, new: Any, old: Any) -> Any:
-    """Return `new` for the sequences of a batch that count, and `old` for the others."""
+    """Return `new` for the sequences that count, `old` for others; a scalar, as a count of steps, is new."""
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+        if not new.ndim:
+            return new
         return jnp.where(counts.reshape(counts.shape + (1,) * (new.ndim - 1)), new, old)
 
     return jax.tree.map(choose, new, old)

@@ -374,3 +374,55 @@ def test_averages_of_moments_in_a_branch():
     np.testing.assert_allclose(mean, 0.1 * X.mean(0), rtol=1e-5)
     np.testing.assert_allclose(variance, 0.1 * X.var(0), rtol=1e-4)
     np.testing.assert_array_equal(after[names[1]], state[names[1]])
+
+
+@pytest.mark.parametrize("lengths", [None, np.array([3, 2], "int32")])
+def test_attention_in_a_loop_over_inputs(lengths):
+    """dynamic_rnn of an AttentionWrapper keeps the shares at all times, as dynamic_decode does."""
+
+    def net(memory, xs):
+        with tf.variable_scope("decoder"):
+            attend = tf.contrib.seq2seq.BahdanauAttention(5, memory)
+            cell = tf.contrib.seq2seq.AttentionWrapper(
+                tf.nn.rnn_cell.GRUCell(5), attend, 3, alignment_history=True, name="attention"
+            )
+            outputs, last = tf.nn.dynamic_rnn(cell, xs, lengths, dtype=tf.float32)
+        return outputs, last.alignment_history.stack(), last.alignments, last.time
+
+    made, xs = js.transform(tf.function(net)), np.stack(STEPS, 1)
+    v = drawn(made, MEMORY, xs)
+    outputs, shares, at_last, time = made.apply(v, MEMORY, xs)
+    assert (outputs.shape, shares.shape, int(time)) == ((2, 3, 3), (3, 2, 4), 3)
+    np.testing.assert_allclose(shares.sum(-1)[:2], np.ones([2, 2]), rtol=1e-5)
+    np.testing.assert_allclose(shares[2, 0], at_last[0], rtol=1e-5)
+
+
+def test_helper_that_knows_when_it_ends():
+    """A helper of the program's own ends a loop where known numbers say so, as in TensorFlow."""
+
+    class Fed(tf.contrib.seq2seq.Helper):
+        def __init__(self, targets):
+            self.targets = targets
+            self.lengths = tf.tile([tf.shape(targets)[1]], [tf.shape(targets)[0]])
+
+        def initialize(self, name=None):
+            return tf.tile([False], [tf.shape(self.targets)[0]]), tf.zeros_like(self.targets[:, 0])
+
+        def sample(self, time, outputs, state, name=None):
+            return tf.tile([0], [tf.shape(self.targets)[0]])
+
+        def next_inputs(self, time, outputs, state, sample_ids, name=None):
+            return time + 1 >= self.lengths, self.targets[:, time], state
+
+    def net(targets, most=9):
+        cell = tf.nn.rnn_cell.GRUCell(3)
+        decoder = tf.contrib.seq2seq.BasicDecoder(cell, Fed(targets), cell.zero_state(2, tf.float32))
+        outputs, _, lengths = tf.contrib.seq2seq.dynamic_decode(decoder, maximum_iterations=most)
+        return outputs.rnn_output, lengths
+
+    made, xs = js.transform(tf.function(net)), np.stack(STEPS, 1)
+    v = made.init(jax.random.key(0), xs)
+    outputs, lengths = jax.jit(made.apply)(v, xs)
+    assert (outputs.shape, lengths.tolist()) == ((2, 3, 3), [3, 3])
+    assert made.apply(v, xs, most=None)[0].shape == (2, 3, 3)
+    assert made.apply(v, xs, most=2)[0].shape == (2, 2, 3)

@@ -15,11 +15,12 @@ from jaxscope.tf1.base.exporting import EXPORTED, export
 from jaxscope.tf1.base.operation import compute, static_int
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor, wrap
+from jaxscope.tf1.ops.control.tensor_array import TensorArray
 from jaxscope.tf1.ops.rnn.cells import RNNCell, as_step, side_by_side, zeros_of
 from jaxscope.tf1.ops.variables.getting import get_variable
 from jaxscope.tf1.ops.variables.scopes import variable_scope
 
-__all__ = ["AlignmentHistory", "AttentionWrapper", "AttentionWrapperState"]
+__all__ = ["AlignmentHistory", "AttentionWrapper", "AttentionWrapperState", "alignments_in", "with_history"]
 
 
 def _dense(units: Any, name: str, dtype: Any) -> Any:
@@ -232,7 +233,7 @@ class BahdanauAttention(AttentionMechanism):
 
 
 class AlignmentHistory:
-    """Stands for the shares at all times, which `dynamic_decode` puts there when they are known."""
+    """Stands for the shares at all times, which the loop puts there when they are known."""
 
 
 jax.tree_util.register_pytree_node(AlignmentHistory, lambda _: ((), None), lambda _, __: AlignmentHistory())
@@ -269,6 +270,33 @@ class AttentionWrapperState(NamedTuple):
 export("contrib.seq2seq.AttentionWrapperState")(AttentionWrapperState)
 
 
+def _is_attending(state: Any) -> bool:
+    return isinstance(state, AttentionWrapperState)
+
+
+def alignments_in(state: Any) -> list[Any]:
+    """Return the shares of attention in a state, where their history is asked for."""
+    found = jax.tree.leaves(state, is_leaf=_is_attending)
+    return [
+        one.alignments
+        for one in found
+        if _is_attending(one) and isinstance(one.alignment_history, AlignmentHistory)
+    ]
+
+
+def with_history(state: Any, shares: list[Any]) -> Any:
+    """Return the last state, with the shares of attention at all times in it."""
+    left = iter(shares)
+
+    def put(one: Any) -> Any:
+        if not _is_attending(one) or not isinstance(one.alignment_history, AlignmentHistory):
+            return one
+        every = wrap(next(left))
+        return one.clone(alignment_history=TensorArray(every.dtype, every.shape[0].value).unstack(every))
+
+    return jax.tree.map(put, state, is_leaf=_is_attending)
+
+
 @export("contrib.seq2seq.AttentionWrapper")
 class AttentionWrapper(RNNCell):
     """A cell that attends to memories with its output, and takes in what it attended to before.
@@ -277,7 +305,7 @@ class AttentionWrapper(RNNCell):
         cell: The cell.
         attention_mechanism: A mechanism, or a list of such.
         attention_layer_size: The size of a layer behind each, or None for none.
-        alignment_history: Whether `dynamic_decode` keeps the shares at all times, for one mechanism.
+        alignment_history: Whether a loop keeps the shares at all times, for one mechanism.
         cell_input_fn: A function of inputs and attention; if None they are put side by side.
         output_attention: Whether attention is the output, or else the cell's.
         initial_cell_state: The first state of the cell; zeros if None.

@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jaxscope as js
 from jaxscope.tf1.base.converting import as_array, convert_to_tensor
 from jaxscope.tf1.base.errors import NotStaticError, TensorTypeError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute, static_int
-from jaxscope.tf1.base.tensor import Tensor, wrap
-from jaxscope.tf1.ops.control.steps import loop_key
-from jaxscope.tf1.ops.control.tensor_array import TensorArray
+from jaxscope.tf1.base.tensor import Tensor, known_value, wrap
+from jaxscope.tf1.ops.control.steps import Steps, loop_key, trips
 from jaxscope.tf1.ops.nn.cross_entropies import sparse_softmax_cross_entropy_with_logits
-from jaxscope.tf1.ops.rnn.attention import AlignmentHistory, AttentionWrapperState
+from jaxscope.tf1.ops.rnn.attention import alignments_in, with_history
 from jaxscope.tf1.ops.rnn.cells import is_cell
 from jaxscope.tf1.ops.variables.adapting import arrays_of, tensors_of
 from jaxscope.tf1.ops.variables.scopes import variable_scope
@@ -129,7 +129,7 @@ class TrainingHelper(Helper):
     ) -> None:
         x = as_array(inputs)
         self._x = x if time_major else jnp.swapaxes(x, 0, 1)
-        self._lengths = as_array(sequence_length)
+        self._lengths = convert_to_tensor(sequence_length)._held
         self._times = self._x.shape[0]
 
     def initialize(self, name: str | None = None) -> Any:
@@ -272,33 +272,6 @@ class BasicDecoder(Decoder):
         return BasicDecoderOutput(outputs, ids), after, following, finished
 
 
-def _is_attending(state: Any) -> bool:
-    return isinstance(state, AttentionWrapperState)
-
-
-def _alignments(state: Any) -> list[Any]:
-    """Return the shares of attention in a state, where their history is asked for."""
-    found = jax.tree.leaves(state, is_leaf=_is_attending)
-    return [
-        one.alignments
-        for one in found
-        if _is_attending(one) and isinstance(one.alignment_history, AlignmentHistory)
-    ]
-
-
-def _remembered(state: Any, shares: list[Any]) -> Any:
-    """Return the last state, with the shares of attention at all times in it."""
-    left = iter(shares)
-
-    def put(one: Any) -> Any:
-        if not _is_attending(one) or not isinstance(one.alignment_history, AlignmentHistory):
-            return one
-        every = wrap(next(left))
-        return one.clone(alignment_history=TensorArray(every.dtype, every.shape[0].value).unstack(every))
-
-    return jax.tree.map(put, state, is_leaf=_is_attending)
-
-
 @export("contrib.seq2seq.dynamic_decode")
 def dynamic_decode(
     decoder: Any,
@@ -311,8 +284,9 @@ def dynamic_decode(
 ) -> tuple[Any, Any, Tensor]:
     """Return a decoder's outputs at all times, its last state, and how long each sequence is.
 
-    There are as many times as `maximum_iterations` says, or the helper's inputs have: shapes are known while
-    tracing. Where TensorFlow stops, because all sequences are finished, outputs are zeros from there on.
+    There are as many times as `maximum_iterations` says, or the helper's inputs have, since shapes are known
+    while tracing; less where numbers that are known then tell when all sequences are finished. Where
+    TensorFlow stops for other numbers, outputs are zeros from there on.
 
     Args:
         decoder: The decoder.
@@ -332,23 +306,19 @@ def dynamic_decode(
         if maximum_iterations is not None:
             limit = static_int(maximum_iterations, "maximum_iterations")
             times = limit if times is None else min(limit, times)
-        if times is None:
-            raise NotStaticError(
-                "dynamic_decode does not know how many times there are at most",
-                fix="pass maximum_iterations=, a number that is known while tracing",
-            )
-        finished, inputs, state = arrays_of(decoder.initialize())
-        lengths = jnp.zeros(finished.shape, jnp.int32)
+        first = decoder.initialize()
+        begin = arrays_of(first)
+        leaves, form = jax.tree.flatten((*begin, jnp.zeros(begin[0].shape, jnp.int32)))
+        known = known_value(convert_to_tensor(first[0]))
         key = loop_key()
-        keys = None if key is None else jax.random.split(key, times)
+        forms: list[Any] = []
 
         def keep(rows: jax.Array, old: jax.Array, new: jax.Array) -> jax.Array:
             return jnp.where(rows.reshape(rows.shape + (1,) * (new.ndim - 1)), old, new.astype(old.dtype))
 
-        def step(carry: Any, now: Any) -> Any:
-            finished, inputs, state, lengths = carry
-            time, key = now
-            with contextlib.nullcontext() if key is None else js.random_keys(key):
+        def step(time: Any, *given: Any) -> list[Any]:
+            finished, inputs, state, lengths = jax.tree.unflatten(form, given[: len(leaves)])
+            with js.random_keys(given[-1]) if key is not None else contextlib.nullcontext():
                 made = decoder.step(wrap(time), tensors_of(inputs), tensors_of(state))
             outputs, after, following, ended = arrays_of(made)
             all_done = jnp.broadcast_to(jnp.all(finished), finished.shape)
@@ -358,12 +328,32 @@ def dynamic_decode(
             lengths = jnp.where(finished, lengths, time + 1)
             if not decoder.tracks_own_finished:
                 ended = ended | finished
-            return (ended, following, after, lengths), (outputs, _alignments(after))
+            kept, forms[:] = (found := jax.tree.flatten((outputs, alignments_in(after))))[0], found[1:]
+            return [*jax.tree.leaves((ended, following, after, lengths)), *given[len(leaves) :], *kept]
 
-        begin = (finished, inputs, state, lengths)
+        start = leaves if key is None else [*leaves, key]
+        traced = Steps(step, [np.int32(0), *start])
+        goes_on = Steps(lambda _, finished, *__: [~jnp.all(finished)], [np.int32(0), *start])
+        # TensorFlow stops when all are finished, which numbers that are known tell while tracing.
+        stops = trips(goes_on, traced, start if known is None else [known, *start[1:]], times)
+        times = stops if stops is not None else times
+        if times is None:
+            raise NotStaticError(
+                "dynamic_decode does not know how many times there are at most",
+                fix="pass maximum_iterations=, a number that is known while tracing",
+            )
+        keys = None if key is None else jax.random.split(key, times)
+
+        def advance(carry: Any, now: Any) -> Any:
+            time, key = now
+            new = traced(time, *carry, *([] if key is None else [key]))
+            return new[: len(leaves)], new[len(start) :]
+
         every = (jnp.arange(times, dtype=jnp.int32), keys)
-        (_, _, last, lengths), (outputs, shares) = jax.lax.scan(step, begin, every)
-        last = _remembered(tensors_of(last), shares)
+        arrays, made = jax.lax.scan(advance, [jnp.asarray(one) for one in leaves], every)
+        _, _, last, lengths = jax.tree.unflatten(form, arrays)
+        outputs, shares = jax.tree.unflatten(forms[0], made)
+        last = with_history(tensors_of(last), shares)
         if not output_time_major:
             outputs = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), outputs)
         found = (

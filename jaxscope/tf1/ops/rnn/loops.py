@@ -13,7 +13,8 @@ from jaxscope.tf1.ops.arrays.joining import stack
 from jaxscope.tf1.ops.arrays.moving import reverse_sequence
 from jaxscope.tf1.ops.arrays.splitting import unstack
 from jaxscope.tf1.ops.control.steps import loop_key
-from jaxscope.tf1.ops.rnn.cells import as_step, side_by_side
+from jaxscope.tf1.ops.rnn.attention import alignments_in, with_history
+from jaxscope.tf1.ops.rnn.cells import Step, as_step, side_by_side
 from jaxscope.tf1.ops.variables.adapting import arrays_of, dtype_of, tensors_of
 from jaxscope.tf1.ops.variables.scopes import js_scope, variable_scope
 
@@ -29,6 +30,14 @@ def _lengths(given: Any) -> Any:
     return lengths
 
 
+class _Attending(Step):
+    """A cell of tensors as a step of arrays, whose outputs have its shares of attention beside them."""
+
+    def __call__(self, inputs: Any, state: Any) -> Any:
+        output, after = super().__call__(inputs, state)
+        return (output, alignments_in(after)), after
+
+
 def _run(
     cell: Any,
     inputs: Any,
@@ -41,8 +50,9 @@ def _run(
     reverse: bool = False,
 ) -> Any:
     key = loop_key()  # behind which the program has nothing that no cell asks for
-    return js.layers.rnn(
-        as_step(cell),
+    as_step(cell)
+    (outputs, shares), last = js.layers.rnn(
+        _Attending(cell),
         arrays_of(_tensors(inputs)),
         lengths,
         arrays_of(state),
@@ -52,6 +62,10 @@ def _run(
         reverse=reverse,
         key=key,
     )
+    if shares:
+        first = shares if time_major else [jnp.swapaxes(one, 0, 1) for one in shares]
+        last = with_history(tensors_of(last), first)
+    return outputs, last
 
 
 def _tensors(inputs: Any) -> Any:
