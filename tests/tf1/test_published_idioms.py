@@ -387,7 +387,8 @@ def test_attention_in_a_loop_over_inputs(lengths):
                 tf.nn.rnn_cell.GRUCell(5), attend, 3, alignment_history=True, name="attention"
             )
             outputs, last = tf.nn.dynamic_rnn(cell, xs, lengths, dtype=tf.float32)
-        return outputs, last.alignment_history.stack(), last.alignments, last.time
+        shares = tf.transpose(last.alignment_history.stack(), [0, 1, 2])
+        return outputs, shares, last.alignments, last.time
 
     made, xs = js.transform(tf.function(net)), np.stack(STEPS, 1)
     v = drawn(made, MEMORY, xs)

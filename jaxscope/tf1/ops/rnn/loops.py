@@ -62,10 +62,10 @@ def _run(
         reverse=reverse,
         key=key,
     )
+    last = tensors_of(last)
     if shares:
-        first = shares if time_major else [jnp.swapaxes(one, 0, 1) for one in shares]
-        last = with_history(tensors_of(last), first)
-    return outputs, last
+        last = with_history(last, shares if time_major else [jnp.swapaxes(one, 0, 1) for one in shares])
+    return tensors_of(outputs), last
 
 
 def _tensors(inputs: Any) -> Any:
@@ -122,8 +122,9 @@ def dynamic_rnn(
     del parallel_iterations, swap_memory
     dtype = _begin([cell], [initial_state], dtype)
     lengths = _lengths(sequence_length)
-    found = _run(cell, inputs, lengths, initial_state, dtype, time_major, js_scope(scope) or "rnn")
-    result: tuple[Any, Any] = tensors_of(found)
+    result: tuple[Any, Any] = _run(
+        cell, inputs, lengths, initial_state, dtype, time_major, js_scope(scope) or "rnn"
+    )
     return result
 
 
@@ -166,8 +167,7 @@ def bidirectional_dynamic_rnn(
     with variable_scope(scope or "bidirectional_rnn"):
         forward = _run(cell_fw, inputs, lengths, initial_state_fw, dtype, time_major, "fw")
         back = _run(cell_bw, inputs, lengths, initial_state_bw, dtype, time_major, "bw", reverse=True)
-    result: tuple[Any, Any] = tensors_of(((forward[0], back[0]), (forward[1], back[1])))
-    return result
+    return (forward[0], back[0]), (forward[1], back[1])
 
 
 @export("nn.static_rnn", "contrib.rnn.static_rnn")
