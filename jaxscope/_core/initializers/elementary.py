@@ -196,6 +196,10 @@ class random_normal(Initializer):
         mean: Mean of the distribution.
         stddev: Its standard deviation.
 
+    Note:
+        The first argument is the mean, as in TF1: `jax.nn.initializers.normal(0.02)`, and Haiku's
+        `RandomNormal(0.02)`, are `random_normal(stddev=0.02)` here.
+
     Source:
         `tf.random_normal_initializer`.
 
@@ -218,6 +222,10 @@ class truncated_normal(Initializer):
     Args:
         mean: Mean of the distribution.
         stddev: Standard deviation before the cut; after it, 0.8796 times as much.
+
+    Note:
+        The first argument is the mean, as in TF1: `jax.nn.initializers.truncated_normal(0.02)`, and
+        Haiku's `TruncatedNormal(0.02)`, are `truncated_normal(stddev=0.02)` here.
 
     Source:
         `tf.truncated_normal_initializer`.
