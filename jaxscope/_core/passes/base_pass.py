@@ -481,8 +481,7 @@ def _no_pass(run: Pass | None, what: str) -> NoPassError:
         return NoPassError(
             f"js.{what} was called outside a transformed function",
             at=here(1),
-            fix="wrap the outermost function: net = js.transform(f), then net.init(...) and "
-            "net.apply(...);\nin a derivative rule that JAX runs later, pass the value in as an argument",
+            fix="wrap the outermost function: net = js.transform(f), then net.init(...) and net.apply(...)",
         )
     return NoPassError(
         f"js.{what} was called for a pass that {'has ended' if run.ended else 'runs in another thread'}",
