@@ -19,6 +19,7 @@ extensions = [
     "_site.docstrings",
     "_site.public",
     "_site.references",
+    "_site.signatures",
 ]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4  # as code hosts make them, so that links serve there and here

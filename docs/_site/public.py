@@ -15,40 +15,11 @@ from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-import jaxscope as js
-from jaxscope.tf1.base.faces import names_here
-
 from .docstrings import rst, rst_lines
+from .names import homes, modules, things
+from .signatures import written
 
 logger = logging.getLogger(__name__)
-
-
-def things(module: ModuleType) -> dict[str, Any]:
-    """Return what is public in a module, by its name; in jaxscope.tf1 and its namespaces, what is here."""
-    names = list(getattr(module, "__all__", ()))
-    root, _, space = module.__name__.partition("jaxscope.tf1")
-    if not root:
-        names += names_here(space.removeprefix("."))
-    return {name: getattr(module, name) for name in names}
-
-
-def modules(module: ModuleType = js) -> Iterator[ModuleType]:
-    """Go through a module and all that are public in it and in them."""
-    yield module
-    for name, inner in things(module).items():
-        if isinstance(inner, ModuleType) and inner.__name__ == f"{module.__name__}.{name}":
-            yield from modules(inner)
-
-
-@functools.cache
-def homes() -> dict[int, str]:
-    """Return under which dotted name an object has its entry, by id: the first of the shortest."""
-    found: dict[int, str] = {}
-    for module in sorted(modules(), key=lambda module: module.__name__.count(".")):
-        for name, thing in things(module).items():
-            if callable(thing) or type(thing).__module__.startswith("jaxscope"):
-                found.setdefault(id(thing), f"{module.__name__}.{name}")
-    return found
 
 
 def kind(thing: Any) -> str:
@@ -112,11 +83,14 @@ class Public(SphinxDirective):
                 )
                 yield f"   {rst(summary(thing))} See :py:obj:`{homes()[id(thing.args[0])]}`."
             elif inspect.isclass(thing) and thing.__name__ != name:  # autodoc would call it an alias
-                yield from ("", f".. py:class:: {name}{inspect.signature(thing)}", f"   :module: {path}", "")
+                heading = f"{name}{written(str(inspect.signature(thing)), thing)}"
+                yield from ("", f".. py:class:: {heading}", f"   :module: {path}", "")
                 lines = rst_lines((inspect.getdoc(thing) or "").splitlines())
                 yield from (f"   {line}" for line in GoogleDocstring(lines, self.config).lines())
             else:
                 yield from ("", f".. auto{kind(thing)}:: {full}")
+                if kind(thing) == "data" and repr(thing).startswith("<"):  # it says nothing
+                    yield "   :no-value:"
 
 
 def check(_app: Sphinx, env: BuildEnvironment) -> None:

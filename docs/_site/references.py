@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import find_pending_xref_condition
 
-from .public import homes
+from .names import homes
 
 #: The beginning of a link to Markdown outside of docs/.
 _BEYOND = re.compile(r"\]\((?=(\.\./)+(jaxscope|examples|[A-Z]+\.md)[^)]*\.md\))")
