@@ -65,9 +65,9 @@ def ways() -> list[Way]:
 
 def block(x: jax.Array) -> jax.Array:
     """Run one layer of a decoder."""
-    h = js.layers.layer_norm(x)
+    h = js.layers.layer_norm(x, begin_norm_axis=-1)
     x = x + js.layers.multi_head_attention(h, 4, causal=True)
-    h = js.layers.dense(js.layers.layer_norm(x), 4 * x.shape[-1], activation=jax.nn.gelu)
+    h = js.layers.dense(js.layers.layer_norm(x, begin_norm_axis=-1), 4 * x.shape[-1], activation=jax.nn.gelu)
     return x + js.layers.dense(h, x.shape[-1])
 
 

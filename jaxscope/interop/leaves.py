@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxscope as js
-from jaxscope.interop.sites import users_line
+from jaxscope.sites import users_line
 
 #: True: all that the library trains; False: nothing; or a function of a parameter's own name.
 Trainable = bool | Callable[[str], bool]

@@ -19,7 +19,7 @@ from jaxscope.interop.dependencies import INPUT, INPUTS, KEY, KEY_ALONE, NOTHING
 from jaxscope.interop.inlining import inlined
 from jaxscope.interop.memory import Memory
 from jaxscope.interop.parts import Parted
-from jaxscope.interop.sites import users_line
+from jaxscope.sites import users_line
 
 _config: Any = jax.config  # whose flags have no types
 

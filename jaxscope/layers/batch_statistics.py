@@ -12,7 +12,7 @@ from jax import lax
 import jaxscope as js
 from jaxscope.layers.arrays import at_least_float32, made_once, promote
 from jaxscope.layers.call import LayerCall
-from jaxscope.layers.checks import users_line
+from jaxscope.sites import users_line
 
 
 class Renorm(NamedTuple):

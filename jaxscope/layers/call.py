@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxscope as js
-from jaxscope.layers.checks import as_array, users_line
+from jaxscope.layers.checks import as_array
+from jaxscope.sites import users_line
 
 #: A function of an array that returns one of the same shape, or None for none.
 Activation = Callable[[jax.Array], jax.Array] | None

@@ -12,11 +12,11 @@ from jax.core import Tracer
 import jaxscope as js
 from jaxscope.layers.arrays import promote
 from jaxscope.layers.cells import basic_rnn, gru, multi_rnn
-from jaxscope.layers.checks import users_line
 from jaxscope.layers.lstm_cells import LSTMStateTuple, basic_lstm, lstm
 from jaxscope.layers.objects import Layer
 from jaxscope.layers.shaping import dropout
 from jaxscope.layers.steps import Step
+from jaxscope.sites import users_line
 
 
 class Cell:

@@ -1,9 +1,6 @@
-"""Checks of arguments that all layers share, and the user's line for errors about them."""
+"""Checks of arguments that all layers share."""
 
-import contextlib
 import operator
-import os
-import sys
 from typing import Any
 
 import jax
@@ -13,17 +10,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 import jaxscope as js
-
-# Where there are frames that are not the user's: jaxscope, JAX, and Python's wrappers.
-_NOT_USERS = (*(os.path.dirname(str(module.__file__)) for module in (js, jax)), contextlib.__file__)
-
-
-def users_line() -> str:
-    """Return the innermost line that is the user's, for an error."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
-        frame = frame.f_back
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
+from jaxscope.sites import users_line
 
 
 def as_array(value: ArrayLike, what: str) -> jax.Array:

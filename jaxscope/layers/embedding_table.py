@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 import jaxscope as js
 from jaxscope.layers.arrays import promote
 from jaxscope.layers.call import Constraint, LayerCall, Regularizer
-from jaxscope.layers.checks import users_line
+from jaxscope.sites import users_line
 
 
 def embedding(

@@ -13,6 +13,7 @@ from jaxscope.layers.arrays import at_least_float32, made_once, promote, with_ra
 from jaxscope.layers.call import Activation, Constraint, LayerCall, Regularizer
 from jaxscope.layers.checks import whole_number
 from jaxscope.layers.windows import channels_last
+from jaxscope.sites import warn
 
 
 def layer_norm(
@@ -22,7 +23,7 @@ def layer_norm(
     activation: Activation = None,
     reuse: Any = None,
     trainable: bool = True,
-    begin_norm_axis: int = 1,
+    begin_norm_axis: int | None = None,
     begin_params_axis: int = -1,
     name: str | None = None,
     *,
@@ -37,8 +38,9 @@ def layer_norm(
 ) -> jax.Array:
     """Return each example with mean 0 and variance 1 over its axes, times `gamma`, plus `beta`.
 
-    As in TF1, the mean goes over all axes but the first. Transformers want it over the last axis alone:
-    `begin_norm_axis=-1`.
+    As in TF1, the mean goes over all axes but the first, where nothing else is said: in `[batch, time, width]`
+    over times, too, so that a causal model would see what follows. Transformers want it over the last axis
+    alone: `begin_norm_axis=-1`. So a `UserWarning` asks for the axis where there are more than two.
 
     Args:
         inputs: `[batch, ...]`, of a floating dtype.
@@ -47,7 +49,8 @@ def layer_norm(
         activation: A function of the result; None for none.
         reuse: Whether the scope shares variables: True, `js.AUTO_REUSE`, or None for what surrounds it.
         trainable: Whether the variables are trainable.
-        begin_norm_axis: The first axis that the mean goes over; all later ones belong to it.
+        begin_norm_axis: The first axis that the mean goes over; all later ones belong to it. None for TF1's
+            1, with a warning where that is not the last one.
         begin_params_axis: The first axis that `beta` and `gamma` have; they have all later ones.
         name: The scope's name, used as it is; None for `LayerNorm`, `LayerNorm_1`, ...
         epsilon: What is added to the variance; None for TF1's 1e-12, or 1e-3 for float16.
@@ -80,6 +83,13 @@ def layer_norm(
     with LayerCall("LayerNorm", inputs, name, reuse, trainable=trainable, dtype=dtype) as call:
         x = call.floating()
         rank = x.ndim
+        if begin_norm_axis is None:
+            begin_norm_axis = 1
+            if rank > 2:
+                warn(
+                    f"layer_norm of an input of rank {rank} takes the mean over axes 1 to {rank - 1}, as in TF1; "
+                    "pass begin_norm_axis=-1 for the last axis alone, as transformers want it, or 1 for this"
+                )
         begin_norm_axis = whole_number(begin_norm_axis, "begin_norm_axis")
         begin_params_axis = whole_number(begin_params_axis, "begin_params_axis")
         if not (-rank <= begin_norm_axis < rank and -rank <= begin_params_axis < rank):

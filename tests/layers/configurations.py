@@ -1,6 +1,7 @@
 """One small configuration of each layer, which returns what it takes, so that it can be stacked."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -67,7 +68,7 @@ CONFIGURATIONS = {
     "average_pooling3d": Configuration(lambda x: layers.average_pooling3d(x, 2, 1, "same"), VOLUMES),
     "embedding": Configuration(_embedding, ROWS),
     "batch_normalization": Configuration(layers.batch_normalization, IMAGES),
-    "layer_norm": Configuration(layers.layer_norm, LINES),
+    "layer_norm": Configuration(partial(layers.layer_norm, begin_norm_axis=1), LINES),
     "group_norm": Configuration(lambda x: layers.group_norm(x, 2), IMAGES),
     "rms_norm": Configuration(layers.rms_norm, ROWS),
     "instance_norm": Configuration(layers.instance_norm, IMAGES),

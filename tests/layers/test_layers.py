@@ -194,7 +194,7 @@ def test_dropout_rate():
 
 
 NORMS = {
-    "layer_norm": (lambda x: layers.layer_norm(x), (1, 2, 3)),
+    "layer_norm": (lambda x: layers.layer_norm(x, begin_norm_axis=1), (1, 2, 3)),
     "transformer": (lambda x: layers.layer_norm(x, begin_norm_axis=-1), (3,)),
     "instance_norm": (lambda x: layers.instance_norm(x), (1, 2)),
     "one_group": (lambda x: layers.group_norm(x, 1), (1, 2, 3)),
@@ -212,6 +212,19 @@ def test_normalized(name, scale, shift):
     y = net.apply(net.init(KEY, x), x)
     np.testing.assert_allclose(y.mean(axes), 0, atol=1e-3)
     np.testing.assert_allclose(y.var(axes), 1, rtol=1e-2)
+
+
+def test_layer_norm_asks_over_which_axes():
+    """TF1's axes mix the steps of a sequence, which nobody notices: where they may not be meant, a warning."""
+    net = js.transform(layers.layer_norm)
+    x = jnp.asarray(example((2, 4, 3)))
+    with pytest.warns(UserWarning, match="axes 1 to 2, as in TF1; pass begin_norm_axis=-1") as warned:
+        variables = net.init(KEY, x)
+        y = net.apply(variables, x)
+    assert {warning.filename for warning in warned} == {__file__}
+    np.testing.assert_array_equal(y, net.apply(variables, x, begin_norm_axis=1))
+    net.init(KEY, x[0])  # one axis alone: nothing to ask
+    js.transform(layers.contrib.layer_norm).init(KEY, x)  # TF1's own name
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ ARGUMENTS = {
 SAME = {"padding": "same"}
 
 
+@pytest.mark.filterwarnings("ignore:layer_norm of an input of rank:UserWarning")  # of both alike
 @pytest.mark.parametrize("name", OBJECTS)
 def test_objects_are_their_functions(name):
     """An object makes the variables of its function, by the same names, and calls it with the same result."""

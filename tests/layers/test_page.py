@@ -80,6 +80,7 @@ def test_every_layer_has_a_row():
     assert others == {*layers.__all__} - functions - rest
 
 
+@pytest.mark.filterwarnings("ignore:layer_norm of an input of rank:UserWarning")  # called bare
 @pytest.mark.parametrize("name", ROWS)
 def test_variables(name):
     """A layer makes the variables that its row shows, in that order, of these shapes."""

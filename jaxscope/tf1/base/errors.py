@@ -1,14 +1,7 @@
 """`tf.errors`, and the errors of `jaxscope.tf1`: each is also what TensorFlow 1 raised there."""
 
-import contextlib
-import os
-import sys
-
-import jax
-import numpy as np
-
-import jaxscope as js
 from jaxscope.errors import JaxscopeError
+from jaxscope.sites import users_line
 from jaxscope.tf1.base.exporting import export_constant
 
 __all__ = [
@@ -23,19 +16,7 @@ __all__ = [
     "TensorTypeError",
     "TensorValueError",
     "UnimplementedError",
-    "users_line",
 ]
-
-# Where there are frames that are not the user's: jaxscope, JAX, NumPy, and Python's wrappers.
-_NOT_USERS = (*(os.path.dirname(str(module.__file__)) for module in (js, jax, np)), contextlib.__file__)
-
-
-def users_line() -> str:
-    """Return the innermost line that is the user's, for an error."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
-        frame = frame.f_back
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
 class OpError(JaxscopeError):

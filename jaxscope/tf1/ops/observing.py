@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Generator
 from typing import Any
 
+from jaxscope.sites import users_line
 from jaxscope.tf1.base.converting import convert_to_tensor
-from jaxscope.tf1.base.errors import users_line
 from jaxscope.tf1.base.exporting import export, export_constant, export_later
 from jaxscope.tf1.base.tensor import Operation, Tensor
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, NoReturn
 import jax
 
 import jaxscope as js
+from jaxscope.sites import users_line
 from jaxscope.tf1.base.converting import convert_to_tensor
 from jaxscope.tf1.base.dtypes import DType, as_dtype
-from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError, users_line
+from jaxscope.tf1.base.errors import GraphLifeError, TensorTypeError, TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.pending import is_pending
