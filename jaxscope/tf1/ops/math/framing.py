@@ -203,8 +203,8 @@ def inverse_stft(
         frame_length: How many samples a frame has, known while tracing.
         frame_step: How far it is from one frame to the next.
         fft_length: The size of the Fourier transform; the power of two that a frame fits in if None.
-        window_fn: A function of `frame_length` and `dtype` that returns a window; that by which the sound comes
-            back is `inverse_stft_window_fn`'s.
+        window_fn: A function of `frame_length` and `dtype` that returns a window: `inverse_stft_window_fn`
+            makes the one by which the sound comes back.
         name: A name for the result.
 
     Raises:
