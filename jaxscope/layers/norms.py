@@ -38,9 +38,9 @@ def layer_norm(
 ) -> jax.Array:
     """Return each example with mean 0 and variance 1 over its axes, times `gamma`, plus `beta`.
 
-    As in TF1, the mean goes over all axes but the first, where nothing else is said: in `[batch, time, width]`
-    over times, too, so that a causal model would see what follows. Transformers want it over the last axis
-    alone: `begin_norm_axis=-1`. So a `UserWarning` asks for the axis where there are more than two.
+    As in TF1, the mean goes over all axes but the first, where nothing else is said: in `[batch, time,
+    width]` over times, too, so that a causal model would see what follows. Transformers want it over the last
+    axis alone: `begin_norm_axis=-1`. So a `UserWarning` asks for the axis where there are more than two.
 
     Args:
         inputs: `[batch, ...]`, of a floating dtype.
@@ -87,8 +87,8 @@ def layer_norm(
             begin_norm_axis = 1
             if rank > 2:
                 warn(
-                    f"layer_norm of an input of rank {rank} takes the mean over axes 1 to {rank - 1}, as in TF1; "
-                    "pass begin_norm_axis=-1 for the last axis alone, as transformers want it, or 1 for this"
+                    f"layer_norm of an input of rank {rank} takes the mean over axes 1 to {rank - 1}, as in "
+                    "TF1; pass begin_norm_axis=-1 for the last axis alone, as transformers want it, or 1 for this"
                 )
         begin_norm_axis = whole_number(begin_norm_axis, "begin_norm_axis")
         begin_params_axis = whole_number(begin_params_axis, "begin_params_axis")

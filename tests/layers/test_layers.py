@@ -215,13 +215,14 @@ def test_normalized(name, scale, shift):
 
 
 def test_layer_norm_asks_over_which_axes():
-    """TF1's axes mix the steps of a sequence, which nobody notices: where they may not be meant, a warning."""
+    """TF1's axes mix the steps of a sequence, which nobody notices: where there are several, a warning."""
     net = js.transform(layers.layer_norm)
     x = jnp.asarray(example((2, 4, 3)))
     with pytest.warns(UserWarning, match="axes 1 to 2, as in TF1; pass begin_norm_axis=-1") as warned:
         variables = net.init(KEY, x)
-        y = net.apply(variables, x)
     assert {warning.filename for warning in warned} == {__file__}
+    with pytest.warns(UserWarning, match="axes 1 to 2"):
+        y = net.apply(variables, x)
     np.testing.assert_array_equal(y, net.apply(variables, x, begin_norm_axis=1))
     net.init(KEY, x[0])  # one axis alone: nothing to ask
     js.transform(layers.contrib.layer_norm).init(KEY, x)  # TF1's own name

@@ -13,8 +13,8 @@ import numpy as np
 from jaxscope._core.base.compat import JAX_FOLDER, OWN_FOLDER
 from jaxscope._core.base.immutable import Value
 
-# Frames of these are not the user's: jaxscope, JAX (which calls what it traces), NumPy (which hands on what it
-# is asked for), and Python's own wrappers.
+# Frames of these are not the user's: jaxscope, JAX (which calls what it traces), NumPy (which hands on what
+# it is asked for), and Python's own wrappers.
 _NOT_USERS = (
     OWN_FOLDER,
     JAX_FOLDER,
