@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import plot
+from benchmarks.report import Table
 from tests.conftest import XLA_FLAGS
 
 ROOT = Path(__file__).parent.parent
@@ -88,3 +90,16 @@ def test_what_depth_costs(tmp_path: Path) -> None:
     assert len(lines) == 11
     for line in lines[2:]:
         assert all(float(cell) >= 0 for cell in line.split("|")[2:-1])
+
+
+def test_the_plot_is_drawn_from_a_page():
+    """What a table writes is read again, a base's time as 1; the page has what each panel shows."""
+    table = Table("Two, ms", ("handwritten", "jaxscope", "haiku"), note="A | in a note")
+    table.put("mlp 10", "handwritten", "3.2 ms", 1.0)
+    table.put("mlp 10", "jaxscope", "1.25 (1.20)", 1.25)
+    page = plot.read(f"# Benchmarks\n\n{table.markdown()}\n## No table\n\nwords\n")
+    assert [(one.title, one.columns, one.rows, one.series) for one in page] == [
+        (table.title, table.columns, table.rows, table.series)
+    ]
+    titles = {one.title for one in plot.read((ROOT / "docs/reference/benchmarks.md").read_text())}
+    assert titles >= {title for title, _ in plot.PANELS}
