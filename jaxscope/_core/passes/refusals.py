@@ -39,7 +39,7 @@ def missing(name: str, site: Site, scope: str, near: str, *, given: bool) -> Var
     """Return the error for a name that nobody made, in a scope that makes none."""
     fix = "make it before, in a scope without reuse=True; or share and make with reuse=js.AUTO_REUSE"
     if given:
-        fix += "\n(it is among the given variables: a custom getter that passes on reuse=None makes it)"
+        fix += "\n(a given value does not make it: each call asks for it first in a scope that may)"
     return VariableNotFoundError(
         f"variable {name!r} does not exist, and this scope makes none",
         at=site,
