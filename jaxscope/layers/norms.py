@@ -88,7 +88,8 @@ def layer_norm(
             if rank > 2:
                 warn(
                     f"layer_norm of an input of rank {rank} takes the mean over axes 1 to {rank - 1}, as in "
-                    "TF1; pass begin_norm_axis=-1 for the last axis alone, as transformers want it, or 1 for this"
+                    "TF1; pass begin_norm_axis=-1 for the last axis alone, as transformers want it, or 1 for "
+                    "this"
                 )
         begin_norm_axis = whole_number(begin_norm_axis, "begin_norm_axis")
         begin_params_axis = whole_number(begin_params_axis, "begin_params_axis")
