@@ -156,3 +156,22 @@ def test_collections_of_one_variable():
     assert utils.get_variable_collections({"scale": ["a"]}, "scale") == ["a"]
     assert utils.get_variable_collections({"scale": ["a"]}, "bias") is None
     assert utils.get_variable_collections(["a"], "bias") == ["a"]
+
+
+def test_moving_averages_by_their_inner_name():
+    """assign_moving_average corrects for the zeros it began with, by variables of TensorFlow's names."""
+    with tf.as_tensorflow():
+        from tensorflow.python.training import moving_averages
+
+    def net(x):
+        with tf.variable_scope("bn"):
+            mean = tf.get_variable("mean", [3], initializer=tf.zeros_initializer(), trainable=False)
+            return moving_averages.assign_moving_average(mean, x, 0.9)
+
+    made = js.transform(tf.function(net))
+    assert list(made.spec(X[0])) == ["bn/mean", "bn/bn/mean/biased", "bn/bn/mean/local_step"]
+    v = made.init(jax.random.key(0), X[0])
+    first, state = made.apply_with_state(v, X[0])
+    np.testing.assert_allclose(first, X[0], rtol=1e-5)
+    second, _ = made.apply_with_state({**v, **state}, X[1])
+    np.testing.assert_allclose(second, (0.09 * X[0] + 0.1 * X[1]) / 0.19, rtol=1e-5)

@@ -143,6 +143,7 @@ def _key(var: Any) -> Any:
     return var.op.name if isinstance(var, Variable) else var
 
 
+@export("python.training.moving_averages.assign_moving_average")
 def assign_moving_average(
     variable: Any, value: Any, decay: Any, zero_debias: bool = True, name: str | None = None
 ) -> Tensor:
