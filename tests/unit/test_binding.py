@@ -171,6 +171,16 @@ def test_a_nested_mapping_is_told_what_to_do():
     assert "nested" not in caught.value.fix
 
 
+@pytest.mark.parametrize("nests", [False, True])
+def test_a_wrapped_mapping_is_told_what_to_do(nests: bool):
+    """As other libraries have their collections."""
+    inside = SPECS.init(KEY)
+    with pytest.raises(VariablesMismatchError) as caught:
+        SPECS.bind({"params": inside.nested() if nests else inside})
+    assert caught.value.fix.startswith("give what is inside of 'params'")
+    assert ("from_nested" in caught.value.fix) is nests
+
+
 # --- stacks ------------------------------------------------------------------------------------
 
 

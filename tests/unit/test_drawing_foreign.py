@@ -82,6 +82,10 @@ def text(key, shape, dtype):
     return "zeros"
 
 
+def makes_one(key, *_):
+    return text
+
+
 @pytest.mark.parametrize(
     ("initializer", "dtype", "code", "message"),
     [
@@ -127,6 +131,18 @@ def text(key, shape, dtype):
                 "  initializer {module}.text\n"
                 "  at          model.py:3\n"
                 "  fix         return an array of the dtype that it is called with, or ask for another dtype"
+            ),
+        ),
+        (
+            makes_one,
+            "float32",
+            "init_wrong_dtype",
+            (
+                "the initializer of variable 'a/w' gives a function, which is no array\n"
+                "  initializer {module}.makes_one\n"
+                "  at          model.py:3\n"
+                "  fix         pass what it returns: it makes initializers, so call it first, as in "
+                "glorot_uniform()"
             ),
         ),
         (

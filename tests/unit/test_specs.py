@@ -141,6 +141,27 @@ def test_specs_of_values_from_the_inputs_say_so():
     assert net.init(KEY, jnp.arange(4.0))["mean"] == 1.5
 
 
+def test_initializers_know_nothing_of_the_inputs():
+    """One that uses what the model has computed is told which way that can be done."""
+
+    def scaled(x: jax.Array) -> jax.Array:
+        mean = x.mean(0)
+        return x * js.get_variable("w", [2], initializer=lambda key, shape, dtype: 2 * mean)
+
+    with pytest.raises(InitializerError, match="'w' uses what the model has computed before it") as caught:
+        js.transform(scaled).init(KEY, jnp.ones([3, 2]))
+    assert caught.value.code == "init_from_inputs"
+    assert "initializer=x.mean(0)" in caught.value.fix
+
+
+def test_partition_is_a_selection_and_the_rest(specs: js.VariableSpecs):
+    for pattern in (".*kernel", lambda spec: spec.name.endswith("kernel")):
+        chosen, others = specs.partition(pattern)
+        assert chosen == specs.select(pattern)
+        assert list(chosen) + list(others) == sorted(specs, key=lambda name: not name.endswith("kernel"))
+        assert chosen | others == specs
+
+
 def test_shape_dtypes_stand_for_the_variables(specs: js.VariableSpecs):
     shapes = specs.shape_dtypes()
     variables = specs.init(KEY)

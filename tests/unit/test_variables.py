@@ -3,6 +3,7 @@
 import copy
 import functools
 import gc
+import operator
 import pickle
 import weakref
 from typing import Any
@@ -59,8 +60,6 @@ def test_a_key_error_names_what_is_near(variables: js.Variables):
         lambda v: setattr(v, "anything", 1),
         lambda v: setattr(v, "_values", ()),
         lambda v: delattr(v, "_values"),
-        lambda v: v.__setitem__("a", 1),
-        lambda v: v.__delitem__("a"),
         lambda v: v.update({"a": 1}),
         lambda v: v.pop("a"),
     ],
@@ -68,6 +67,21 @@ def test_a_key_error_names_what_is_near(variables: js.Variables):
 def test_immutable(variables: js.Variables, change: Any):
     before = dict(variables)
     with pytest.raises(AttributeError):
+        change(variables)
+    assert dict(variables) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "instead"),
+    [
+        (lambda v: operator.setitem(v, "a", 1), r"variables\.replace\(\{'a': \.\.\.\}\)"),
+        (lambda v: operator.delitem(v, "a"), r"\.partition"),
+    ],
+)
+def test_items_stay(variables: js.Variables, change: Any, instead: str):
+    """The error says what to write instead."""
+    before = dict(variables)
+    with pytest.raises(TypeError, match=instead):
         change(variables)
     assert dict(variables) == before
 
@@ -234,6 +248,11 @@ def test_select_by_expression_or_predicate(variables: js.Variables):
     assert list(variables.select("b/")) == ["b/n", "b/w"]
     assert list(variables.select(lambda name, value: value.ndim == 2)) == ["b/w"]
     assert list(variables.select("a").non_trainable) == ["a"]
+
+
+def test_a_predicate_takes_a_name_and_a_value(variables: js.Variables):
+    with pytest.raises(TypeError, match="called with a full name and a value"):
+        variables.partition(lambda name: True)  # type: ignore[arg-type,misc]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("method", [js.Variables.select, js.Variables.partition])

@@ -33,11 +33,13 @@ class _Outcome:
         dtype: str = "",
         *,
         keyless: bool = False,
+        makes_one: bool = False,
     ) -> None:
         self.problem = problem  # why it could not be called
         self.shape = shape  # None: what it gave is no array
         self.dtype = dtype  # or the type of what it gave
         self.keyless = keyless  # it gave numbers, though its key was traced
+        self.makes_one = makes_one  # it gave a function: perhaps the initializer that it makes
 
 
 _outcomes: Recent[_Outcome] = Recent(1024)
@@ -101,7 +103,7 @@ def examine(name: str, initializer: Any, shape: tuple[int, ...], dtype: np.dtype
         )
     if outcome.shape is None:
         summary = f"the initializer of variable {name!r} gives a {outcome.dtype}, which is no array"
-        raise _error("init_wrong_dtype", summary, initializer, site)
+        raise _error("init_wrong_dtype", summary, initializer, site, _CALL_IT if outcome.makes_one else "")
     if outcome.shape != shape or outcome.dtype != dtype.name:
         code = "init_wrong_shape" if outcome.shape != shape else "init_wrong_dtype"
         got, asked = _typed(outcome.dtype, outcome.shape), _typed(dtype.name, shape)
@@ -114,6 +116,7 @@ _FIXES_OF_OURS = {
     "init_wrong_shape": "ask for a shape that it can fill, or use another initializer",
     "init_wrong_dtype": "ask for a dtype that it can give, or use another initializer",
 }
+_CALL_IT = "pass what it returns: it makes initializers, so call it first, as in glorot_uniform()"
 _FIXES = {
     "init_call_failed": "let it take (key, shape, dtype)",
     "init_wrong_shape": "return an array of the shape that it is called with",
@@ -121,10 +124,10 @@ _FIXES = {
 }
 
 
-def _error(code: str, summary: str, initializer: Any, site: object) -> InitializerError:
+def _error(code: str, summary: str, initializer: Any, site: object, fix: str = "") -> InitializerError:
     given = "" if is_constant(initializer) else describe(initializer)
     ours = isinstance(initializer, Initializer) or is_constant(initializer)
-    fix = (_FIXES_OF_OURS if ours else _FIXES)[code]
+    fix = fix or (_FIXES_OF_OURS if ours else _FIXES)[code]
     return InitializerError(summary, code=code, initializer=given, at=site, fix=fix)
 
 
@@ -152,7 +155,7 @@ def _outcome(initializer: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
         result = initializer(key, shape, dtype)
         array = as_array(result)
         if array is None:
-            found.append(_Outcome(dtype=type(result).__name__))
+            found.append(_Outcome(dtype=type(result).__name__, makes_one=callable(result)))
         else:
             traced = isinstance(array, Tracer)
             name = canonical(array.dtype).name

@@ -15,6 +15,8 @@ from jaxscope._core.drawing.keys import fold_data, threefry_folds
 from jaxscope._core.drawing.place import put
 from jaxscope._core.drawing.tasks import LARGE, Key, Task, foreign, rows_of, words_of
 from jaxscope._core.initializers import laws
+from jaxscope._core.initializers.base import describe
+from jaxscope.errors import InitializerError
 
 __all__ = ["eagerly"]
 
@@ -126,5 +128,14 @@ def _foreign(impl: Any, task: Task, data: Any) -> jax.Array:
         kernel = _foreign_kernels.get_or(setting, make)
         if kernel.particular:
             kernel = make()
-    drawn: jax.Array = kernel(draw, held_by(task.initializer), data)
+    try:
+        drawn: jax.Array = kernel(draw, held_by(task.initializer), data)
+    except jax.errors.UnexpectedTracerError as problem:
+        raise InitializerError(
+            f"the initializer of variable {task.names[0]!r} uses what the model has computed before it",
+            code="init_from_inputs",
+            initializer=describe(task.initializer),
+            fix="let it use its key, shape and dtype alone; or pass the value itself, initializer=x.mean(0), "
+            "which net.init computes",
+        ) from problem
     return drawn

@@ -17,7 +17,7 @@ from jaxscope._core.passes.learned import Memory
 from jaxscope._core.passes.trace_copies import Loans
 from jaxscope._core.requests.starts import WithoutArguments
 from jaxscope._core.variables.given import as_given
-from jaxscope._core.variables.nesting import NESTED_FIX, is_nested
+from jaxscope._core.variables.nesting import way_out
 from jaxscope._core.variables.stacks import check_given_once, layer_of, place_in_stack, stacked_names
 from jaxscope._core.variables.tree import Variables
 from jaxscope.errors import JaxscopeError, ShapeMismatchError, StateError, VariableNotFoundError, near
@@ -199,9 +199,8 @@ class Replaying(Pass):
             scope=self.describe_scope(),
             **facts,
             near=near(entry.name, self.given),
-            fix=NESTED_FIX
-            if is_nested(self.given, entry.name)
-            else "give it: net.init(key, *args) with these arguments makes it; a checkpoint's names can be "
+            fix=way_out(self.given, [entry.name])
+            or "give it: net.init(key, *args) with these arguments makes it; a checkpoint's names can be "
             "changed by variables.rename(...)",
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxscope._core.base.describe import describe
 from jaxscope._core.variables.given import as_given
-from jaxscope._core.variables.nesting import NESTED_FIX, is_nested
+from jaxscope._core.variables.nesting import way_out
 from jaxscope._core.variables.stacks import places_in_stacks, stacked_names, two_places
 from jaxscope.errors import DtypeMismatchError, MergeError, ShapeMismatchError, VariablesMismatchError
 
@@ -66,9 +66,8 @@ def bound(specs: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str,
         raise VariablesMismatchError(
             f"the given variables do not match the {len(specs)} specs",
             **{kind: "\n".join(rows) for kind, rows in problems.items()},
-            fix=NESTED_FIX
-            if any(is_nested(given, name) for name in missing)
-            else "rename or convert the given values, or select the specs that they are for",
+            fix=way_out(given, missing)
+            or "rename or convert the given values, or select the specs that they are for",
         )
     return values, frozen
 

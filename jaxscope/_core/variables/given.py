@@ -79,7 +79,8 @@ def as_given(
             f"the given variable {name!r} has another shape than its function asks for",
             given=describe(value),
             asked=f"{array.dtype if dtype is None else dtype}{shape_text(shape)}",
-            fix="give the variable that this function was initialized with, or convert it",
+            fix="give the variable that this function was initialized with, or an input of the shape that it "
+            "was initialized for; or convert the variable",
         )
     if dtype is not None and array.dtype != dtype:
         raise DtypeMismatchError(

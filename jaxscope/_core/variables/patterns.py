@@ -1,5 +1,6 @@
 """Matching: which names a pattern means, and what to say where it means none."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -35,6 +36,24 @@ def matching(pattern: str, full_names: Sequence[str]) -> list[bool]:
             else f"a pattern matches at the start of a full name: {'.*' + pattern!r} finds {shown(inside)}",
         )
     return found
+
+
+def flags(pattern: Pattern, values: Mapping[str, Any]) -> list[bool]:
+    """Tell for each name whether it is meant.
+
+    Raises:
+        VariableNotFoundError: As `matching`.
+        TypeError: A predicate takes no two arguments.
+    """
+    if isinstance(pattern, str):
+        return matching(pattern, list(values))
+    try:
+        inspect.signature(pattern).bind("", None)
+    except TypeError as problem:
+        raise TypeError(f"a predicate is called with a full name and a value; here: {problem}") from None
+    except ValueError:  # Python knows no signature
+        pass
+    return [bool(pattern(name, value)) for name, value in values.items()]
 
 
 def renamer(

@@ -144,10 +144,34 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> list(specs.select("b/"))
             ['b/w']
         """
-        if isinstance(pattern, str):
-            found = zip(self.values(), matching(pattern, list(self)), strict=True)
-            return VariableSpecs(spec for spec, matches in found if matches)
-        return VariableSpecs(spec for spec in self.values() if pattern(spec))
+        return self.partition(pattern)[0]
+
+    def partition(self, pattern: Pattern) -> "tuple[VariableSpecs, VariableSpecs]":
+        """Return the specs that match and those that do not.
+
+        Args:
+            pattern: As in `select`.
+
+        Returns:
+            `(matching, others)`, each in the same order.
+
+        Raises:
+            VariableNotFoundError: As in `select`.
+
+        Example:
+            >>> import numpy as np
+            >>> specs = VariableSpecs([VariableSpec(n, (), np.dtype("float32")) for n in ("a/w", "b/w")])
+            >>> a, others = specs.partition("a/")
+            >>> list(a), list(others)
+            (['a/w'], ['b/w'])
+        """
+        found = matching(pattern, list(self)) if isinstance(pattern, str) else map(pattern, self.values())
+        chosen = {spec.name for spec, matches in zip(self.values(), found, strict=True) if matches}
+        one, other = (
+            VariableSpecs(spec for spec in self.values() if (spec.name in chosen) is wanted)
+            for wanted in (True, False)
+        )
+        return one, other
 
     def stack(self, pattern: str) -> "VariableSpecs":
         """Return these specs with those of numbered layers stacked, as `Variables.stack` does with values.

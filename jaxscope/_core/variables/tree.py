@@ -4,14 +4,14 @@ import copyreg
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import jax
 
 from jaxscope._core.base import names
 from jaxscope._core.variables import stacks
 from jaxscope._core.variables.merging import check_same, differently_trainable
-from jaxscope._core.variables.patterns import Pattern, matching, no_entry, not_found, renamer
+from jaxscope._core.variables.patterns import Pattern, flags, no_entry, not_found, renamer
 from jaxscope._core.variables.tree_structure import Layout, from_bytes, layout_of, sorted_layout, to_bytes
 
 
@@ -102,6 +102,17 @@ class Variables(Mapping[str, Any]):
     def __delattr__(self, name: str) -> None:
         raise AttributeError("Variables are immutable; use variables.select(...) or .partition(...)")
 
+    if not TYPE_CHECKING:  # to a type checker it is a mistake already
+
+        def __setitem__(self, name: str, value: object) -> None:
+            raise TypeError(
+                f"Variables are immutable; variables.replace({{{name!r}: ...}}), or variables | {{...}} with "
+                "further names, returns new ones"
+            )
+
+        def __delitem__(self, name: str) -> None:
+            raise TypeError("Variables are immutable; use variables.select(...) or .partition(...)")
+
     def __getitem__(self, name: str) -> Any:
         try:
             return self._values[self._layout.index[name]]
@@ -168,7 +179,7 @@ class Variables(Mapping[str, Any]):
             >>> list(Variables({"a/w": 1, "b/w": 2}).select("a/"))
             ['a/w']
         """
-        return self._only(self._matches(pattern))
+        return self._only(flags(pattern, self))
 
     def partition(self, pattern: Pattern) -> "tuple[Variables, Variables]":
         """Return the variables that match and those that do not; `a | b` merges them again.
@@ -187,13 +198,8 @@ class Variables(Mapping[str, Any]):
             >>> list(head), list(body), list(head | body)
             (['b/w'], ['a/w'], ['a/w', 'b/w'])
         """
-        matches = self._matches(pattern)
+        matches = flags(pattern, self)
         return self._only(matches), self._only([not match for match in matches])
-
-    def _matches(self, pattern: Pattern) -> list[bool]:
-        if isinstance(pattern, str):
-            return matching(pattern, self._layout.names)
-        return [bool(pattern(name, value)) for name, value in zip(self, self._values, strict=True)]
 
     def _only(self, flags: Iterable[bool]) -> "Variables":
         kept = [position for position, flag in enumerate(flags) if flag]

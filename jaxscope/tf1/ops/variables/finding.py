@@ -44,7 +44,7 @@ def found_name(array: Any, own: str | None) -> str | None:
     for items in listed:
         for name, value in reversed(items):
             if value is array:
-                return name
+                return str(name)
     # A branch of `cond` has an array of its own: the newest of that name is the one.
     like = re.compile(rf"(.*/)?{re.escape(own or 'Variable')}(_[0-9]+)?")
     newest = (name for items in listed for name, _ in reversed(items) if like.fullmatch(name))
