@@ -195,7 +195,8 @@ def concrete(value: Any) -> np.ndarray[Any, Any] | None:
         if not jnp.issubdtype(value.dtype, jnp.number) and value.dtype != bool:
             return None
         value = jax.lax.stop_gradient(value)
-    if not isinstance(value, jax.Array) or isinstance(value, Tracer):
+    # JAX 0.8 has constants of a program in a class of its own, which NumPy reads.
+    if isinstance(value, Tracer) or not hasattr(value, "__array__"):
         return None
     return None if jnp.issubdtype(value.dtype, jax.dtypes.extended) else np.asarray(value)
 
