@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from jaxscope._core.base.tracebacks import without_own_frames
+
 __all__ = ["part"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,7 +28,11 @@ class Part:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method."""
         __tracebackhide__ = True
-        return self._method(self._owner, *args, **kwargs)
+        try:
+            return self._method(self._owner, *args, **kwargs)
+        except Exception as problem:
+            problem.__traceback__ = without_own_frames(problem)
+            raise
 
     @property
     def __self__(self) -> Any:
