@@ -1,6 +1,7 @@
 """What is optional is imported when it is used, and whoever lacks it is told what to install."""
 
 import ast
+import importlib
 import os
 import re
 import shutil
@@ -140,6 +141,8 @@ def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
+    for library in ("linen", "nnx", "haiku", "equinox"):  # classes of theirs, made once
+        importlib.import_module(f"jaxscope.interop.to_{library}")._module.cache_clear()
 
 
 @pytest.mark.parametrize(("package", "who", "use"), USES, ids=[who for _, who, _ in USES])
