@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
@@ -15,6 +15,7 @@ tf = js.tf1
 X = np.random.default_rng(0).normal(size=(2, 50)).astype("float32")
 
 
+@settings(max_examples=20, deadline=None)  # each compiles programs of its own
 @given(st.integers(1, 12), st.integers(1, 12), st.booleans())
 def test_frames_and_back(length, step, pad):
     """A frame is a slice; frames that are put together again, and counted, give what they were cut of."""
