@@ -39,7 +39,7 @@ function sideOf(side) {
       note: note(row),
       type: shape === null ? "no array" : `${dtype}[${shape.join(",")}]`,
     };
-    if (numbers && numbers.norm[row] !== undefined && nan(row) !== null)
+    if (numbers && nan(row) !== null)
       Object.assign(found, {
         norm: numbers.norm[row],
         min: numbers.min[row],
@@ -123,12 +123,12 @@ function treeOf(rows) {
   return root;
 }
 
-// Sums by scope: how many variables, elements, bytes; and their statistics together.
+// Sums by scope: how many variables, elements, bytes.
 function added(node) {
   if (node.row) {
     const { elements, bytes } = node.row.here;
     Object.assign(node, { variables: 1, elements, bytes });
-    return node;
+    return;
   }
   Object.assign(node, { variables: 0, elements: 0, bytes: 0 });
   for (const child of node.children) {
@@ -137,7 +137,6 @@ function added(node) {
     node.elements += child.elements;
     node.bytes += child.bytes;
   }
-  return node;
 }
 
 function rowsIn(node, found = []) {

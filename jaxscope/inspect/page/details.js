@@ -239,7 +239,7 @@ function numberCell(one, key) {
   const value = one?.[key],
     bad = (key === "nan" || key === "inf") && value > 0;
   const text =
-    one === null || value === undefined
+    value === undefined
       ? ""
       : key === "norm" && value === null
         ? "beyond float64"

@@ -45,13 +45,13 @@ function showPath(node) {
   byId("path").replaceChildren(element("ol", {}, ...items));
 }
 
-function choose(node, { quiet = false, reach = true } = {}) {
+function choose(node, { quiet = false } = {}) {
   map.chosen = node;
   showDetails(node, { zoom, choose });
-  if (node.parent && reach) {
+  if (node.parent) {
     reveal(node);
     select(node);
-  } else if (!node.parent) select(null);
+  } else select(null);
   if (node.row && !inFocus(node)) zoomAround(node);
   drawMarks();
   if (!quiet) say(`${shownName(node.path)}: ${tipText(node)}`);
@@ -172,7 +172,7 @@ function showMap(shown) {
 function resized() {
   if (matchMedia("print").matches) return; // what is drawn while a page is printed comes too late
   if (byId("map").hidden) return showGraph.draw?.();
-  if (fitCanvas()) focusOn(map.focus ?? root, { still: true });
+  if (fitCanvas()) focusOn(map.focus, { still: true });
 }
 
 // --- beginning -----------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ function start() {
   });
   setTheme(night.matches);
 
-  startTree(root, (node) => (node.row ? choose(node, { reach: true }) : zoom(node)));
+  startTree(root, (node) => (node.row ? choose(node) : zoom(node)));
   listenToMap({ choose, zoom });
   let waiting = 0;
   byId("search").addEventListener("input", (event) => {

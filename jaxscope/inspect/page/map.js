@@ -90,9 +90,7 @@ function fitCanvas() {
 function drawAll(part = 1) {
   const pen = map.cells.getContext("2d");
   const style = getComputedStyle(document.documentElement);
-  const [ground, line, ink, soft] = ["--panel", "--line", "--ink", "--soft"].map((name) =>
-    style.getPropertyValue(name),
-  );
+  const [ground, line, ink] = ["--panel", "--line", "--ink"].map((name) => style.getPropertyValue(name));
   pen.font = FONT;
   pen.textBaseline = "middle";
   map.letter = pen.measureText("m").width;
@@ -102,7 +100,7 @@ function drawAll(part = 1) {
     const box = between(node.start, node.box, part);
     pen.globalAlpha = node.start || part === 1 ? 1 : part;
     if (node.row) drawVariable(pen, node, box);
-    else if (node !== map.focus) drawScope(pen, node, box, { ground, line, ink, soft });
+    else if (node !== map.focus) drawScope(pen, node, box, { ground, line, ink });
   }
   pen.globalAlpha = 1;
   drawMarks();

@@ -30,7 +30,7 @@ function showGraph(rows, { choose, say }) {
   const svg = drawing("svg", { "aria-hidden": "true" });
   const left = new Map(),
     right = new Map();
-  const light = (on) => () => lightUp(on, { groups, left, right, svg });
+  const light = (on) => () => lightUp(on, { left, right, svg });
   const button = (lines, label, on, act) =>
     element(
       "button",

@@ -3,7 +3,7 @@
 
 const MANY = 200;
 
-const tree = { box: byId("tree"), items: new Map(), current: null, swatch: () => null, act: null };
+const tree = { box: byId("tree"), painted: new Set(), current: null, selected: null, act: null };
 
 function startTree(root, act) {
   tree.act = act;
@@ -54,8 +54,10 @@ function itemOf(node, place, of) {
   item.style.setProperty("--level", node.level);
   item.node = node;
   node.item = item;
-  tree.items.set(node, item);
-  if (node.row) paintItem(node);
+  if (node.row) {
+    tree.painted.add(node);
+    paintItem(node);
+  }
   return item;
 }
 
@@ -107,14 +109,13 @@ function labelOf(node) {
 
 // The colour of the map beside the name, and whether the search has found it.
 function paintItem(node) {
-  if (!node.swatch) return;
   node.swatch.style.background = css(map.colourOf(node.row));
   const line = node.swatch.parentElement;
   line.classList.toggle("dim", map.dimmed(node.row));
   line.classList.toggle("hit", Boolean(map.searching) && !map.dimmed(node.row));
 }
 function paintTree() {
-  for (const node of tree.items.keys()) if (node.row) paintItem(node);
+  tree.painted.forEach(paintItem);
 }
 
 const isOpen = (node) => node.item?.getAttribute("aria-expanded") === "true";
@@ -122,12 +123,13 @@ const isOpen = (node) => node.item?.getAttribute("aria-expanded") === "true";
 function openScope(node) {
   if (node.row || isOpen(node)) return;
   node.item.setAttribute("aria-expanded", "true");
-  node.list ??= element("ul", { role: "group" });
-  if (!node.list.firstChild) addItems(node.list, node.children, 0);
+  if (!node.list) {
+    node.list = element("ul", { role: "group" });
+    addItems(node.list, node.children, 0);
+  }
   node.item.append(node.list);
 }
 function closeScope(node) {
-  if (node.row || !isOpen(node)) return;
   node.item.setAttribute("aria-expanded", "false");
   node.list.remove();
 }
@@ -144,7 +146,7 @@ function select(node) {
 }
 
 // Open all around a node, and bring it into sight.
-function reveal(node, { focus = false } = {}) {
+function reveal(node) {
   const above = [];
   for (let one = node.parent; one?.parent; one = one.parent) above.unshift(one);
   for (const one of [...above, node]) {
@@ -154,7 +156,6 @@ function reveal(node, { focus = false } = {}) {
   }
   setCurrent(node);
   node.item.firstElementChild.scrollIntoView({ block: "nearest" });
-  if (focus) node.item.focus({ preventScroll: true });
 }
 
 // Items in sight, in order.
@@ -203,7 +204,7 @@ function onItemKey(key, item) {
     if (isOpen(node)) goTo(node.list.firstElementChild);
     else openScope(node);
   } else if (key === "ArrowLeft") {
-    if (!node.row && isOpen(node)) closeScope(node);
+    if (isOpen(node)) closeScope(node);
     else if (node.parent.item) goTo(node.parent.item);
   } else if (key === "Enter" || key === " ") {
     openScope(node);
