@@ -129,11 +129,11 @@ function choices(rows) {
   const looked = rows.some((row) => row.here.nan !== undefined);
   const any = (of) => rows.some(of);
   return [
-    comparing && ["difference", (rows) => ({ ...byKind(rows, (row) => row.status, STATUS), status: true })],
-    ["dtype", (rows) => byKind(rows, (row) => row.here.dtype ?? "no array")],
+    comparing && ["difference", () => ({ ...byKind(rows, (row) => row.status, STATUS), status: true })],
+    ["dtype", () => byKind(rows, (row) => row.here.dtype ?? "no array")],
     any((row) => row.here.trainable !== null) && [
       "trainable",
-      (rows) =>
+      () =>
         byKind(rows, (row) => trainableText(row.here.trainable), {
           yes: TOL[0],
           no: TOL[1],
@@ -142,31 +142,31 @@ function choices(rows) {
     ],
     any((row) => row.here.sharding || row.partitioner) && [
       "sharding",
-      (rows) => byKind(rows, (row) => row.here.sharding || row.partitioner || "none given"),
+      () => byKind(rows, (row) => row.here.sharding || row.partitioner || "none given"),
     ],
     any((row) => row.initializer) && [
       "initializer",
-      (rows) => byKind(rows, (row) => row.initializer || "not known"),
+      () => byKind(rows, (row) => row.initializer || "not known"),
     ],
-    any((row) => row.asked.length) && ["times asked for", (rows) => byKind(rows, (row) => `${row.times}`)],
-    ["bytes", (rows) => bySize(rows, (row) => row.here.bytes, bytesText)],
-    looked && ["norm", (rows) => bySize(rows, (row) => row.here.norm)],
+    any((row) => row.asked.length) && ["times asked for", () => byKind(rows, (row) => `${row.times}`)],
+    ["bytes", () => bySize(rows, (row) => row.here.bytes, bytesText)],
+    looked && ["norm", () => bySize(rows, (row) => row.here.norm)],
     looked && [
       "root mean square",
-      (rows) =>
+      () =>
         bySize(rows, (row) =>
           row.here.norm == null ? null : row.here.norm / Math.sqrt(row.here.elements || 1),
         ),
     ],
-    looked && ["min", (rows) => bySign(rows, (row) => row.here.min)],
-    looked && ["max", (rows) => bySign(rows, (row) => row.here.max)],
-    looked && ["mean", (rows) => bySign(rows, (row) => row.here.mean)],
-    looked && ["NaN", (rows) => byBad(rows, (row) => row.here.nan)],
-    looked && ["Inf", (rows) => byBad(rows, (row) => row.here.inf)],
+    looked && ["min", () => bySign(rows, (row) => row.here.min)],
+    looked && ["max", () => bySign(rows, (row) => row.here.max)],
+    looked && ["mean", () => bySign(rows, (row) => row.here.mean)],
+    looked && ["NaN", () => byBad(rows, (row) => row.here.nan)],
+    looked && ["Inf", () => byBad(rows, (row) => row.here.inf)],
     comparing &&
       any((row) => row.difference.relative !== null) && [
         "relative difference",
-        (rows) =>
+        () =>
           bySize(rows, (row) =>
             row.difference.relative === "infinite" ? Infinity : row.difference.relative,
           ),
@@ -200,3 +200,4 @@ function showLegend(scale) {
 }
 
 const sideWord = (kind) => WORDS[kind] ?? kind;
+const differenceWords = ({ difference: { kinds }, status }) => (kinds.length ? kinds : [status]).map(sideWord);

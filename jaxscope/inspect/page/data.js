@@ -139,25 +139,35 @@ function added(node) {
   }
 }
 
+// A node and the scopes around it, outermost first.
+function withAround(node) {
+  const found = [];
+  for (let one = node; one; one = one.parent) found.unshift(one);
+  return found;
+}
+
 function rowsIn(node, found = []) {
   if (node.row) found.push(node.row);
   else for (const child of node.children) rowsIn(child, found);
   return found;
 }
 
+// A side, if there are statistics of it.
+const lookedAt = (side) => (side?.nan === undefined ? null : side);
+
 function together(sides) {
-  const sets = sides.filter((one) => one && one.nan !== undefined);
+  const sets = sides.filter(lookedAt);
   if (!sets.length) return null;
   const numbers = (key) => sets.map((one) => one[key]).filter((value) => value !== null);
+  const extreme = (key, choose) => numbers(key).reduce((a, b) => (a === null ? b : choose(a, b)), null);
   const sum = (key) => sets.reduce((total, one) => total + one[key], 0);
   const finite = sets.map((one) => one.elements - one.nan - one.inf);
   const count = finite.reduce((a, b) => a + b, 0);
-  const least = (values) => (values.length ? values.reduce((a, b) => Math.min(a, b)) : null);
   const tooLarge = sets.some((one) => one.norm === null);
   return {
     norm: tooLarge ? null : Math.sqrt(numbers("norm").reduce((total, value) => total + value * value, 0)),
-    min: least(numbers("min")),
-    max: numbers("max").length ? -least(numbers("max").map((value) => -value)) : null,
+    min: extreme("min", Math.min),
+    max: extreme("max", Math.max),
     mean: count ? sets.reduce((total, one, at) => total + (one.mean ?? 0) * finite[at], 0) / count : null,
     nan: sum("nan"),
     inf: sum("inf"),
@@ -188,6 +198,7 @@ function numberText(value) {
   return String(Number(value.toPrecision(4))).replace("-", "\u2212");
 }
 const shownName = (name) => (name === "" ? "(no name)" : name);
+const lineText = (file, line) => `${file.split(/[\\/]/).at(-1)}:${line}`;
 const trainableText = (value) => (value === null ? "unknown" : value ? "yes" : "no");
 // A name without what turns or hides text: the other direction, and characters that nobody sees.
 const plain = (text) =>

@@ -114,6 +114,7 @@ function ofRenames(choose) {
 function ofVariable(node, zoom, choose) {
   const { row } = node,
     { here } = row;
+  const looked = row.sides.map(lookedAt);
   const parts = [
     element("h2", {}, shownName(row.name)),
     element(
@@ -126,21 +127,7 @@ function ofVariable(node, zoom, choose) {
   if (comparing) parts.push(...differenceOf(row));
   parts.push(
     facts(
-      comparing ? null : fact("dtype", here.dtype ?? "none"),
-      comparing
-        ? null
-        : fact(
-            "shape",
-            here.shape === null
-              ? "no array"
-              : here.shape.length
-                ? here.shape.map(countText).join(" × ")
-                : "scalar",
-          ),
-      comparing ? null : fact("elements", countText(here.elements)),
-      comparing ? null : fact("size", bytesText(here.bytes)),
-      comparing ? null : fact("trainable", trainableText(here.trainable)),
-      !comparing && here.sharding ? fact("sharding", here.sharding) : null,
+      ...(comparing ? [] : typeFacts(here)),
       row.partitioner && row.partitioner !== here.sharding ? fact("partitioner", row.partitioner) : null,
       row.initializer ? fact("initializer", element("span", { class: "code" }, row.initializer)) : null,
       row.site ? fact("made at", place(row.site)) : null,
@@ -148,11 +135,8 @@ function ofVariable(node, zoom, choose) {
     ),
   );
   if (comparing && row.partners.length) parts.push(...titled("Perhaps renamed", partnersOf(row, choose)));
-  const looked = row.sides.map((side) => (side?.nan === undefined ? null : side));
-  if (comparing || looked[0])
-    parts.push(
-      ...titled(comparing ? "Both" : "Numbers", comparing ? bothTable(row.sides) : numberTable(looked)),
-    );
+  if (comparing) parts.push(...titled("Both", bothTable(row.sides, looked)));
+  else if (looked[0]) parts.push(...titled("Numbers", numberTable(looked)));
   row.sides.forEach((side, at) => {
     if (side?.bars)
       parts.push(...titled(comparing ? `Histogram, ${"AB"[at]}` : "Histogram", histogram(side)));
@@ -164,11 +148,20 @@ function ofVariable(node, zoom, choose) {
   return parts;
 }
 
+const typeFacts = ({ dtype, shape, elements, bytes, trainable, sharding }) => [
+  fact("dtype", dtype ?? "none"),
+  fact("shape", shape === null ? "no array" : shape.map(countText).join(" × ") || "scalar"),
+  fact("elements", countText(elements)),
+  fact("size", bytesText(bytes)),
+  fact("trainable", trainableText(trainable)),
+  sharding ? fact("sharding", sharding) : null,
+];
+
 const place = ([file, line, name]) =>
   element(
     "span",
     {},
-    element("span", { class: "code" }, `${file.split(/[\\/]/).at(-1)}:${line}`),
+    element("span", { class: "code" }, lineText(file, line)),
     ` in ${name}`,
     element("small", { class: "kind" }, ` ${file}`),
   );
@@ -187,7 +180,7 @@ function requests(row) {
       return element(
         "li",
         { title: file },
-        element("span", { class: "code" }, `${file.split(/[\\/]/).at(-1)}:${line}`),
+        element("span", { class: "code" }, lineText(file, line)),
         ` in ${name}`,
         element("small", {}, words.filter(Boolean).join(", ")),
       );
@@ -196,9 +189,10 @@ function requests(row) {
 }
 
 function differenceOf(row) {
-  const { kinds, elements, absolute, relative, note, old } = row.difference;
-  const words = (kinds.length ? kinds : [row.status]).map(sideWord);
-  const found = [element("p", {}, ...words.map((word) => element("span", { class: "badge" }, word)))];
+  const { elements, absolute, relative, note, old } = row.difference;
+  const found = [
+    element("p", {}, ...differenceWords(row).map((word) => element("span", { class: "badge" }, word))),
+  ];
   found.push(
     facts(
       old ? fact("in A called", element("span", { class: "code" }, old)) : null,
@@ -249,7 +243,7 @@ function numberCell(one, key) {
   return element("td", bad ? { class: "loud" } : {}, text);
 }
 
-function bothTable(sides) {
+function bothTable(sides, looked) {
   const words = {
     dtype: (one) => one.dtype ?? "no array",
     shape: (one) => (one.shape === null ? "" : one.shape.join(" × ") || "scalar"),
@@ -258,11 +252,7 @@ function bothTable(sides) {
     trainable: (one) => trainableText(one.trainable),
     ...(sides.some((one) => one?.sharding) && { sharding: (one) => one.sharding }),
   };
-  return twoColumns(
-    words,
-    sides,
-    sides.map((one) => (one?.nan === undefined ? null : one)),
-  );
+  return twoColumns(words, sides, looked);
 }
 
 function twoColumns(words, sides, numbers) {

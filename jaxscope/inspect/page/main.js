@@ -14,10 +14,8 @@ function say(text) {
 function zoom(node, { still = false } = {}) {
   if (node.row) node = node.parent;
   showMap(true);
-  focusOn(node, { still });
-  showPath(node);
+  lookAt(node, { still });
   choose(node, { quiet: true });
-  describeMap();
   say(
     `Zoomed to ${node.parent ? node.path : "all"}: ${counted(node.variables, "variable")}, ${bytesText(node.bytes)}`,
   );
@@ -29,12 +27,16 @@ function zoomOut() {
   zoom(focus.parent);
 }
 
+function lookAt(node, { still = false } = {}) {
+  focusOn(node, { still });
+  showPath(node);
+  describeMap();
+}
+
 function showPath(node) {
-  const parts = [];
-  for (let one = node; one; one = one.parent) parts.unshift(one);
-  const items = parts.map((one, at) => {
+  const items = withAround(node).map((one) => {
     const word = one.parent ? shownName(one.name) : "all";
-    if (at === parts.length - 1)
+    if (one === node)
       return element("li", {}, element("span", { "aria-current": "location" }, word));
     return element(
       "li",
@@ -52,25 +54,16 @@ function choose(node, { quiet = false } = {}) {
     reveal(node);
     select(node);
   } else select(null);
-  if (node.row && !inFocus(node)) zoomAround(node);
+  if (node.row) zoomAround(node);
   drawMarks();
   if (!quiet) say(`${shownName(node.path)}: ${tipText(node)}`);
 }
 
-function inFocus(node) {
-  for (let one = node; one; one = one.parent) if (one === map.focus) return true;
-  return false;
-}
-
-// The nearest scope around both what is in focus and a node.
+// To the nearest scope around both what is in focus and a node.
 function zoomAround(node) {
-  let around = map.focus;
-  const above = new Set();
-  for (let one = node; one; one = one.parent) above.add(one);
-  while (!above.has(around)) around = around.parent;
-  focusOn(around);
-  showPath(around);
-  describeMap();
+  const above = withAround(node);
+  const around = withAround(map.focus).filter((one) => above.includes(one)).at(-1);
+  if (around !== map.focus) lookAt(around);
 }
 
 function describeMap() {
@@ -88,7 +81,7 @@ function describeMap() {
 
 function colourBy(word) {
   const [, made] = scales.find(([name]) => name === word);
-  const scale = made(allRows);
+  const scale = made();
   map.colourOf = scale.of;
   map.legend = scale;
   paint();

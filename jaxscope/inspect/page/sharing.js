@@ -48,8 +48,8 @@ function showGraph(rows, { choose, say }) {
     );
   for (const group of groups) {
     const [first] = group.rows,
-      many = group.rows.length > 1;
-    const name = many ? `${group.scope.path || "(root)"}/` : first.name;
+      many = group.rows.length > 1,
+      name = groupName(group);
     const what = many
       ? `${group.rows.length} variables: ${few(group.rows.map((row) => row.node.name))}`
       : first.here.type;
@@ -70,15 +70,13 @@ function showGraph(rows, { choose, say }) {
   for (const at of places) {
     const [file, line, name, scope] = data.sharing.places[at];
     const those = groups.filter((group) => group.places.includes(at));
-    const asks = few(
-      those.map((group) => (group.rows.length > 1 ? `${group.scope.path}/` : group.rows[0].name)),
-    );
+    const asks = few(those.map(groupName));
     right.set(
       at,
       button(
         [
           scope || "(root)",
-          element("small", { title: file }, `${file.split(/[\\/]/).at(-1)}:${line} in ${name}`),
+          element("small", { title: file }, `${lineText(file, line)} in ${name}`),
         ],
         `${placeText(at)} asks for ${asks}`,
         { at },
@@ -117,11 +115,12 @@ function showGraph(rows, { choose, say }) {
   draw();
 }
 
+const groupName = ({ scope, rows }) => (rows.length > 1 ? `${scope.path || "(root)"}/` : rows[0].name);
 const few = (names) =>
   names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
 function placeText(at) {
   const [file, line, name, scope] = data.sharing.places[at];
-  return `${file.split(/[\\/]/).at(-1)}:${line} in ${name}${scope ? `, scope ${scope}` : ""}`;
+  return `${lineText(file, line)} in ${name}${scope ? `, scope ${scope}` : ""}`;
 }
 
 function drawLinks({ groups, left, right, svg }) {

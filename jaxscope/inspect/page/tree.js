@@ -97,12 +97,7 @@ function labelOf(node) {
   if (!node.row) return `${name}, scope, ${counted(node.variables, "variable")}, ${bytesText(node.bytes)}`;
   const words = [name, node.row.here.type, bytesText(node.bytes)];
   if (node.row.here.trainable === false) words.push("not trainable");
-  if (comparing)
-    words.push(
-      (node.row.difference.kinds.length ? node.row.difference.kinds : [node.row.status])
-        .map(sideWord)
-        .join(", "),
-    );
+  if (comparing) words.push(...differenceWords(node.row));
   if (node.row.here.nan || node.row.here.inf) words.push("has NaN or infinite elements");
   return words.join(", ");
 }
@@ -147,9 +142,7 @@ function select(node) {
 
 // Open all around a node, and bring it into sight.
 function reveal(node) {
-  const above = [];
-  for (let one = node.parent; one?.parent; one = one.parent) above.unshift(one);
-  for (const one of [...above, node]) {
+  for (const one of withAround(node).slice(1)) {
     const list = one.parent.parent ? one.parent.list : tree.box;
     while (!one.item) list.lastElementChild.more();
     if (one !== node) openScope(one);
