@@ -192,3 +192,13 @@ def test_what_parameters_must_be():
     assert d.Normal(0.0, 1.0).reparameterization_type is d.FULLY_REPARAMETERIZED
     assert d.Bernoulli(0.0).reparameterization_type is d.NOT_REPARAMETERIZED
     assert "batch_shape=(3,)" in repr(d.Normal(np.zeros(3, "float32"), 1.0))
+
+
+@pytest.mark.parametrize("name", [*REAL, "Dirichlet", "Bernoulli", "Categorical"])
+def test_what_was_told(name):
+    """Each remembers what it was made of, and a copy is made of the same but for what is told."""
+    count = {"StudentT": 3, "Exponential": 1, "Dirichlet": 1, "Bernoulli": 1, "Categorical": 1}.get(name, 2)
+    one = getattr(d, name)(*[row(1.0, 2.0)] * count, validate_args=True, allow_nan_stats=False)
+    assert (one.validate_args, one.allow_nan_stats, one.name) == (True, False, name)
+    assert one.copy(name="b").name == "b"
+    assert one.copy().parameters.keys() == one.parameters.keys()

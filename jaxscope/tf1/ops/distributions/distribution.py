@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +16,7 @@ from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor, wrap
 from jaxscope.tf1.ops.control.checks import assert_same_float_dtype
 
-__all__ = ["Distribution", "names_of", "real_parameters"]
+__all__ = ["Distribution", "OfReals", "names_of", "real_parameters"]
 
 
 class ReparameterizationType:
@@ -68,9 +68,6 @@ class Distribution:
         graph_parents: Without meaning here.
         name: Its name.
     """
-
-    #: How many of the last axes of what is drawn are one event.
-    _event_rank: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -186,17 +183,18 @@ class Distribution:
         rest = drawn._held.shape[1:]
         return compute("Reshape", lambda x: jnp.reshape(x, (*shape, *rest)), drawn, name=name)
 
+    def _shape_of_draws(self, n: int) -> tuple[int, ...]:
+        return (n, *self.batch_shape.as_list())
+
     def _asked(self, value: Any) -> Tensor:
         return convert_to_tensor(value, self._dtype)
 
-    def _told(self, name: str, *args: Any, instead: Callable[[], Any] | None = None) -> Any:
-        """Return what a method of this distribution tells; what stands for it, where it has none."""
+    def _told(self, name: str, *args: Any) -> Tensor:
+        """Return what a method of this distribution tells."""
         method = getattr(self, name, None)
-        if method is not None:
-            return convert_to_tensor(method(*args))
-        if instead is None:
+        if method is None:
             raise UnimplementedError(f"{type(self).__name__} has no {name.removeprefix('_')}")
-        return instead()
+        return convert_to_tensor(method(*args))
 
     def log_prob(self, value: Any, name: str = "log_prob") -> Any:
         """Return the logarithm of the density, or of the probability, of values.
@@ -313,6 +311,26 @@ class Distribution:
     def __repr__(self) -> str:
         shapes = f"batch_shape={self.batch_shape} event_shape={self.event_shape}"
         return f"<tf.distributions.{type(self).__name__} {self._name!r} {shapes} dtype={self._dtype.name}>"
+
+
+class OfReals(Distribution):
+    """One whose parameters are real numbers of one dtype, that of what is drawn; formulas are given these.
+
+    Args:
+        parameters: The arguments that it is made of, by name.
+        *values: Those that are the parameters.
+    """
+
+    def __init__(self, parameters: dict[str, Any], *values: Any) -> None:
+        given = real_parameters(*values)
+        super().__init__(
+            given[0].dtype,
+            validate_args=parameters["validate_args"],
+            allow_nan_stats=parameters["allow_nan_stats"],
+            parameters=parameters,
+            name=parameters["name"],
+        )
+        self._given = given
 
 
 #: Two classes -> how far one is from the other.

@@ -9,14 +9,14 @@ from jax.scipy import special
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.distributions.distribution import Distribution, RegisterKL, names_of, real_parameters
+from jaxscope.tf1.ops.distributions.distribution import OfReals, RegisterKL, names_of, real_parameters
 from jaxscope.tf1.ops.random.drawing import draw, random_gamma
 
 __all__ = ["Beta", "Dirichlet", "Exponential", "Gamma"]
 
 
 @export(*names_of("Gamma"))
-class Gamma(Distribution):
+class Gamma(OfReals):
     """The gamma distribution.
 
     Args:
@@ -35,9 +35,7 @@ class Gamma(Distribution):
         allow_nan_stats: bool = True,
         name: str = "Gamma",
     ) -> None:
-        parameters, tensors = dict(locals()), real_parameters(concentration, rate)
-        super().__init__(tensors[0].dtype, parameters=parameters, name=name)
-        self._given = tensors
+        super().__init__(dict(locals()), concentration, rate)
 
     @property
     def concentration(self) -> Tensor:
@@ -104,11 +102,11 @@ class Exponential(Gamma):
     ) -> None:
         (tensor,) = real_parameters(rate)
         one = compute("OnesLike", jnp.ones_like, tensor)
-        super().__init__(one, tensor, validate_args, allow_nan_stats, name)
-        self._parameters = {"rate": rate, "name": name}
+        super().__init__(one, rate, validate_args, allow_nan_stats, name)
+        del self._parameters["concentration"]
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        shape, dtype = (n, *self.batch_shape.as_list()), self.dtype.dtype
+        shape, dtype = self._shape_of_draws(n), self.dtype.dtype
         return draw(
             "Exponential.sample",
             lambda key, r: jax.random.exponential(key, shape, dtype) / r,
@@ -118,7 +116,7 @@ class Exponential(Gamma):
 
 
 @export(*names_of("Beta"))
-class Beta(Distribution):
+class Beta(OfReals):
     """The beta distribution.
 
     Args:
@@ -137,9 +135,7 @@ class Beta(Distribution):
         allow_nan_stats: bool = True,
         name: str = "Beta",
     ) -> None:
-        parameters, tensors = dict(locals()), real_parameters(concentration1, concentration0)
-        super().__init__(tensors[0].dtype, parameters=parameters, name=name)
-        self._given = tensors
+        super().__init__(dict(locals()), concentration1, concentration0)
 
     @property
     def concentration1(self) -> Tensor:
@@ -157,7 +153,7 @@ class Beta(Distribution):
         return self._formula("total_concentration", lambda a, b: a + b)
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        shape, dtype = (n, *self.batch_shape.as_list()), self.dtype.dtype
+        shape, dtype = self._shape_of_draws(n), self.dtype.dtype
         return draw(
             "Beta.sample", lambda key, a, b: jax.random.beta(key, a, b, shape, dtype), *self._given, seed=seed
         )
@@ -205,7 +201,7 @@ def _log_beta(c: Any) -> Any:
 
 
 @export(*names_of("Dirichlet"))
-class Dirichlet(Distribution):
+class Dirichlet(OfReals):
     """Dirichlet's distribution of shares that add up to one.
 
     Args:
@@ -215,8 +211,6 @@ class Dirichlet(Distribution):
         name: Its name.
     """
 
-    _event_rank = 1
-
     def __init__(
         self,
         concentration: Any,
@@ -224,9 +218,7 @@ class Dirichlet(Distribution):
         allow_nan_stats: bool = True,
         name: str = "Dirichlet",
     ) -> None:
-        parameters, tensors = dict(locals()), real_parameters(concentration)
-        super().__init__(tensors[0].dtype, parameters=parameters, name=name)
-        self._given = tensors
+        super().__init__(dict(locals()), concentration)
 
     @property
     def concentration(self) -> Tensor:
@@ -245,7 +237,7 @@ class Dirichlet(Distribution):
         return self.concentration._held.shape[:-1]
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        shape, dtype = (n, *self.batch_shape.as_list()), self.dtype.dtype
+        shape, dtype = self._shape_of_draws(n), self.dtype.dtype
         return draw(
             "Dirichlet.sample",
             lambda key, c: jax.random.dirichlet(key, c, shape, dtype),

@@ -11,28 +11,14 @@ from jaxscope.tf1.base.errors import TensorValueError
 from jaxscope.tf1.base.exporting import export
 from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.distributions.distribution import Distribution, RegisterKL, names_of, real_parameters
+from jaxscope.tf1.ops.distributions.distribution import OfReals, RegisterKL, names_of, real_parameters
 from jaxscope.tf1.ops.random.drawing import draw, random_gamma, random_normal, random_uniform
 
 __all__ = ["Laplace", "MultivariateNormalDiag", "Normal", "StudentT", "Uniform"]
 
 
-class _Placed(Distribution):
+class _Placed(OfReals):
     """One that is moved by `loc` and made wider by `scale`."""
-
-    def __init__(
-        self, parameters: dict[str, Any], validate_args: bool, allow_nan_stats: bool, name: str
-    ) -> None:
-        values = [parameters[key] for key in ("df", "loc", "scale") if key in parameters]
-        tensors = real_parameters(*values)
-        super().__init__(
-            tensors[0].dtype,
-            validate_args=validate_args,
-            allow_nan_stats=allow_nan_stats,
-            parameters=parameters,
-            name=name,
-        )
-        self._given = tensors
 
     @property
     def loc(self) -> Tensor:
@@ -43,9 +29,6 @@ class _Placed(Distribution):
     def scale(self) -> Tensor:
         """How wide it is."""
         return self._given[-1]
-
-    def _shape_of_draws(self, n: int) -> list[int]:
-        return [n, *self.batch_shape.as_list()]
 
     def _mode(self) -> Tensor:
         return self._formula("mode", lambda *p: p[-2] + jnp.zeros_like(p[-1]))
@@ -75,7 +58,7 @@ class Normal(_Placed):
         allow_nan_stats: bool = True,
         name: str = "Normal",
     ) -> None:
-        super().__init__(dict(locals()), validate_args, allow_nan_stats, name)
+        super().__init__(dict(locals()), loc, scale)
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
         noise = random_normal(self._shape_of_draws(n), dtype=self.dtype, seed=seed)
@@ -137,7 +120,7 @@ class Laplace(_Placed):
         allow_nan_stats: bool = True,
         name: str = "Laplace",
     ) -> None:
-        super().__init__(dict(locals()), validate_args, allow_nan_stats, name)
+        super().__init__(dict(locals()), loc, scale)
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
         shape, dtype = self._shape_of_draws(n), self.dtype.dtype
@@ -192,7 +175,7 @@ class StudentT(_Placed):
         allow_nan_stats: bool = True,
         name: str = "StudentT",
     ) -> None:
-        super().__init__(dict(locals()), validate_args, allow_nan_stats, name)
+        super().__init__(dict(locals()), df, loc, scale)
 
     @property
     def df(self) -> Tensor:
@@ -247,7 +230,7 @@ class StudentT(_Placed):
 
 
 @export(*names_of("Uniform"))
-class Uniform(Distribution):
+class Uniform(OfReals):
     """Numbers anywhere between two limits.
 
     Args:
@@ -266,9 +249,7 @@ class Uniform(Distribution):
         allow_nan_stats: bool = True,
         name: str = "Uniform",
     ) -> None:
-        parameters, tensors = dict(locals()), real_parameters(low, high)
-        super().__init__(tensors[0].dtype, parameters=parameters, name=name)
-        self._given = tensors
+        super().__init__(dict(locals()), low, high)
 
     @property
     def low(self) -> Tensor:
@@ -285,7 +266,7 @@ class Uniform(Distribution):
         return self._formula("range", lambda a, b: b - a)
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        noise = random_uniform([n, *self.batch_shape.as_list()], dtype=self.dtype, seed=seed)
+        noise = random_uniform(self._shape_of_draws(n), dtype=self.dtype, seed=seed)
         return self._formula("sample", lambda u, a, b: a + (b - a) * u, noise)
 
     def _prob(self, x: Tensor) -> Tensor:
@@ -311,7 +292,7 @@ class Uniform(Distribution):
 
 
 @export("contrib.distributions.MultivariateNormalDiag")
-class MultivariateNormalDiag(Distribution):
+class MultivariateNormalDiag(OfReals):
     """Vectors whose numbers are normal, each for itself.
 
     Args:
@@ -322,8 +303,6 @@ class MultivariateNormalDiag(Distribution):
         allow_nan_stats: Without meaning here.
         name: Its name.
     """
-
-    _event_rank = 1
 
     def __init__(
         self,
@@ -351,8 +330,7 @@ class MultivariateNormalDiag(Distribution):
         if scale_identity_multiplier is not None:
             times = next(tensors)
             spread = compute("Mul", lambda s, t: s * jnp.expand_dims(t, -1), spread, times)
-        super().__init__(place.dtype, parameters=parameters, name=name)
-        self._given = [place, spread]
+        super().__init__(parameters, place, spread)
 
     @property
     def loc(self) -> Tensor:
@@ -366,7 +344,7 @@ class MultivariateNormalDiag(Distribution):
         return super()._batch_shape()[:-1]
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        shape = [n, *self.batch_shape.as_list(), *self.event_shape.as_list()]
+        shape = (*self._shape_of_draws(n), *self.event_shape.as_list())
         noise = random_normal(shape, dtype=self.dtype, seed=seed)
         return self._formula("sample", lambda z, m, s: z * s + m, noise)
 

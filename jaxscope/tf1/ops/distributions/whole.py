@@ -104,7 +104,7 @@ class Bernoulli(_OfLogits):
         return compute("Cast", lambda x: jnp.asarray(x).astype(self.logits.dtype.dtype), tensor)
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        shape, dtype = (n, *self.batch_shape.as_list()), self.dtype.dtype
+        shape, dtype = self._shape_of_draws(n), self.dtype.dtype
 
         def drawn(key: Any, p: Any) -> Any:
             return (jax.random.uniform(key, shape, p.dtype) < p).astype(dtype)
@@ -191,7 +191,7 @@ class Categorical(_OfLogits):
         return compute("Cast", lambda x: jnp.asarray(x).astype(jnp.int32), tensor)
 
     def _sample_n(self, n: int, seed: Any = None) -> Tensor:
-        shape, dtype = (n, *self.batch_shape.as_list()), self.dtype.dtype
+        shape, dtype = self._shape_of_draws(n), self.dtype.dtype
 
         def drawn(key: Any, x: Any) -> Any:
             return jax.random.categorical(key, x, shape=shape).astype(dtype)
