@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import jax.numpy as jnp
-
 from jaxscope.tf1.base.dtypes import DType
 from jaxscope.tf1.base.exporting import export
-from jaxscope.tf1.base.operation import compute
 from jaxscope.tf1.base.shapes import TensorShape
 from jaxscope.tf1.base.tensor import Tensor
-from jaxscope.tf1.ops.arrays.matrices import matrix_diag_part, matrix_of
+from jaxscope.tf1.ops.arrays.matrices import matrix_band_part, matrix_diag, matrix_diag_part, matrix_of
+from jaxscope.tf1.ops.math.linalg import matrix_determinant, slogdet
 from jaxscope.tf1.ops.math.products import matmul
 
 __all__ = ["LinearOperatorDiag", "LinearOperatorFullMatrix", "LinearOperatorLowerTriangular"]
@@ -54,11 +52,12 @@ class _Operator:
 
     def determinant(self, name: str = "det") -> Tensor:
         """Return the determinant."""
-        return compute("Det", jnp.linalg.det, self._dense, name=name)
+        found: Tensor = matrix_determinant(self._dense, name)
+        return found
 
     def log_abs_determinant(self, name: str = "log_abs_det") -> Tensor:
         """Return the logarithm of the size of the determinant."""
-        return compute("LogDet", lambda x: jnp.linalg.slogdet(x)[1], self._dense, name=name)
+        return slogdet(self._dense, name).log_abs_determinant
 
 
 @export("linalg.LinearOperatorLowerTriangular", "contrib.linalg.LinearOperatorTriL")
@@ -88,7 +87,7 @@ class LinearOperatorLowerTriangular(_Operator):
         name: str = "LinearOperatorLowerTriangular",
     ) -> None:
         matrix = matrix_of(tril, "LinearOperatorLowerTriangular")
-        super().__init__(compute("MatrixBandPart", jnp.tril, matrix), name)
+        super().__init__(matrix_band_part(matrix, -1, 0), name)
 
 
 @export("linalg.LinearOperatorFullMatrix", "contrib.linalg.LinearOperatorFullMatrix")
@@ -138,9 +137,4 @@ class LinearOperatorDiag(_Operator):
         is_square: Any = None,
         name: str = "LinearOperatorDiag",
     ) -> None:
-        row = matrix_of(diag, "LinearOperatorDiag", 1)
-
-        def spread(x: Any) -> Any:
-            return jnp.expand_dims(x, -1) * jnp.eye(x.shape[-1], dtype=x.dtype)
-
-        super().__init__(compute("MatrixDiag", spread, row), name)
+        super().__init__(matrix_diag(matrix_of(diag, "LinearOperatorDiag", 1)), name)
