@@ -20,9 +20,8 @@ BINS = 20
 #: What a count is written as: `0` for none, `1` for one, and a character further for each factor of sqrt(2).
 LEVELS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-#: Up to how many elements arrays are counted together, and how many of them at once.
-_SMALL, _TOGETHER = 2**12, 2**20
-_PIECE = 2**17
+#: How many elements of small arrays are counted together.
+_TOGETHER = 2**20
 
 
 def of_all(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Statistics, str]]:
@@ -39,19 +38,19 @@ def of_all(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Statistics,
     small: list[tuple[str, Any]] = []
     waiting = 0
     for name, value in values:
-        here = on_host(value)
-        small_there = not here and value.size <= _SMALL and value.is_fully_addressable
-        if here:
-            value = np.asarray(value)  # noqa: PLW2901 - so that what is read from a file is read once
-        if small_there or (here and value.size <= _SMALL):
+        if not value.size:
+            yield name, Statistics(), ""
+        elif statistics.is_small(value):
             small.append((name, value))
             waiting += value.size
             if waiting >= _TOGETHER:
                 yield from _of_small(small)
                 small, waiting = [], 0
-            continue
-        ((_, found),) = statistics.of_all([(name, value)])
-        yield name, found, _of_large(value, found)
+        else:
+            if on_host(value):
+                value = np.asarray(value)  # noqa: PLW2901 - so that what is read from a file is read once
+            found = statistics.of(value)
+            yield name, found, _of_large(value, found)
         del value
     yield from _of_small(small)
 
@@ -71,26 +70,21 @@ def levels(counts: np.ndarray[Any, Any]) -> list[str]:
 
 
 def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistics, str]]:
-    found = dict(statistics.of_all(named))
-    kinds: dict[Any, list[tuple[str, Any]]] = {}
-    for name, value in named:
-        kinds.setdefault(value.dtype, []).append((name, value))
-    for there in kinds.values():
-        sets = [found[name] for name, _ in there]
-        values = [np.asarray(value).reshape(-1) for _, value in there]
-        for (name, _), one, bars in zip(there, sets, _joined(values, sets), strict=True):
+    for joined in statistics.joined(named):
+        sets = list(statistics.of_joined(joined))
+        for name, one, bars in zip(joined.names, sets, _of_joined(joined, sets), strict=True):
             yield name, one, bars if one.min <= one.max else ""
 
 
-def _joined(values: Sequence[np.ndarray[Any, Any]], sets: Sequence[Statistics]) -> list[str]:
-    """Return the histograms of arrays of one type."""
-    joined = statistics.wide(np.concatenate(values))
+def _of_joined(joined: statistics.Joined, sets: Sequence[Statistics]) -> list[str]:
+    """Return the histograms of arrays that are joined."""
+    _, sizes, numbers = joined
     ranges = _ranges(np.array([one.min for one in sets]), np.array([one.max for one in sets]))
-    owner = np.repeat(np.arange(len(values)), [value.size for value in values])
-    at = _bins(joined, *(one[owner] for one in ranges)) + owner * BINS
+    owner = np.repeat(np.arange(len(sets)), sizes)
+    at = _bins(numbers, *(one[owner] for one in ranges)) + owner * BINS
     if any(one.nan or one.inf for one in sets):
-        at = at[np.isfinite(joined)]
-    return levels(np.bincount(at, minlength=len(values) * BINS).reshape(-1, BINS))
+        at = at[np.isfinite(numbers)]
+    return levels(np.bincount(at, minlength=len(sets) * BINS).reshape(-1, BINS))
 
 
 def _of_large(value: Any, found: Statistics) -> str:
@@ -98,10 +92,8 @@ def _of_large(value: Any, found: Statistics) -> str:
         return ""
     factor, start, span = (float(one[0]) for one in _ranges(np.array([found.min]), np.array([found.max])))
     if on_host(value):
-        flat = value.reshape(-1) if value.flags.c_contiguous else value.ravel(order="K")
         counts = np.zeros(BINS, np.int64)
-        for at in range(0, flat.size, _PIECE):
-            piece = statistics.wide(flat[at : at + _PIECE])
+        for piece in statistics.pieces(value):
             bins = _bins(piece, factor, start, span)
             if found.nan or found.inf:
                 bins = bins[np.isfinite(piece)]
@@ -132,9 +124,7 @@ def _bins(values: np.ndarray[Any, Any], factor: Any, start: Any, span: Any) -> n
 @jax.jit
 def _counted(value: jax.Array, factor: Any, start: Any, span: Any) -> jax.Array:
     """Return how many finite elements are in each bin, computed on the devices where they are."""
-    number = jnp.abs(value) if jnp.issubdtype(value.dtype, jnp.complexfloating) else value
-    if not jnp.issubdtype(number.dtype, jnp.inexact) or number.dtype.itemsize < 4:
-        number = number.astype(jnp.float32)
+    number = statistics.floating(value)
     factor, start, span = (jnp.asarray(one, number.dtype) for one in (factor, start, span))
     places = (number * factor - start) / span * BINS
     finite = jnp.isfinite(number)

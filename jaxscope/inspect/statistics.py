@@ -82,13 +82,14 @@ def of_all(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Statistics]
     """
     small: list[tuple[str, Any]] = []
     for name, value in values:
-        here = on_host(value)
-        if value.size <= _SMALL and (here or value.is_fully_addressable):
+        if not value.size:
+            yield name, Statistics()
+        elif is_small(value):
             small.append((name, value))
             if len(small) == _TOGETHER:
                 yield from _of_small(small)
                 small = []
-        elif here:
+        elif on_host(value):
             yield name, of_host(np.asarray(value))
         else:
             yield name, of_device(value)
@@ -113,9 +114,14 @@ def of(value: Any) -> Statistics:
 
 def of_host(value: np.ndarray[Any, Any]) -> Statistics:
     """Return the statistics of an array on the host."""
+    return together([_of_piece(piece) for piece in pieces(value)])
+
+
+def pieces(value: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the numbers of an array on the host as `wide` has them, a cache full at a time."""
     flat = value.reshape(-1) if value.flags.c_contiguous else value.ravel(order="K")
-    pieces = range(0, flat.size, _PIECE)
-    return together([_of_piece(wide(flat[start : start + _PIECE])) for start in pieces])
+    for start in range(0, flat.size, _PIECE):
+        yield wide(flat[start : start + _PIECE])
 
 
 def wide(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -158,38 +164,34 @@ def _square_sum(piece: np.ndarray[Any, Any]) -> float:
     return float(np.einsum("i,i->", piece, piece))
 
 
-def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistics]]:
-    if not named:
-        return
+def is_small(value: Any) -> bool:
+    """Tell whether an array is one of those that are fetched together, and joined."""
+    return bool(value.size <= _SMALL and (on_host(value) or value.is_fully_addressable))
+
+
+class Joined(NamedTuple):
+    """Small arrays of one type, one after the other.
+
+    Attributes:
+        names: Their names.
+        sizes: How many elements each has, at least one.
+        numbers: The elements of all, as `wide` has them.
+    """
+
+    names: Sequence[str]
+    sizes: np.ndarray[Any, Any]
+    numbers: np.ndarray[Any, Any]
+
+
+def joined(named: Sequence[tuple[str, Any]]) -> Iterator[Joined]:
+    """Yield small arrays that are not empty, those of each type joined."""
+    kinds: dict[np.dtype[Any], list[tuple[str, np.ndarray[Any, Any]]]] = {}
     values = _fetched([value for _, value in named])
-    empty = [name for (name, _), value in zip(named, values, strict=True) if not value.size]
-    yield from ((name, Statistics()) for name in empty)
-    kinds: dict[np.dtype[Any], list[int]] = {}
-    for at, value in enumerate(values):
-        if value.size:
-            kinds.setdefault(value.dtype, []).append(at)
+    for (name, _), value in zip(named, values, strict=True):
+        kinds.setdefault(value.dtype, []).append((name, value.reshape(-1)))
     for there in kinds.values():
-        joined = wide(np.concatenate([values[at].reshape(-1) for at in there]))
-        sizes = np.array([values[at].size for at in there])
-        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        names = [named[at][0] for at in there]
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = np.add.reduceat(np.square(joined), starts)
-            totals, least, most = (
-                np.add.reduceat(joined, starts),
-                np.minimum.reduceat(joined, starts),
-                np.maximum.reduceat(joined, starts),
-            )
-        # Those with NaN, infinity, or squares that float64 has not, are looked at one by one.
-        plain = np.isfinite(sums) & (sums > 1e-290)
-        rows = zip(
-            names, sizes.tolist(), totals.tolist(), np.sqrt(sums).tolist(), least.tolist(), strict=True
-        )
-        for at, ((name, size, total, norm, low), high) in enumerate(zip(rows, most.tolist(), strict=True)):
-            if plain[at]:
-                yield name, Statistics(size, total, norm, low, high)
-            else:
-                yield name, _of_piece(joined[starts[at] : starts[at] + size])
+        names, arrays = zip(*there, strict=True)
+        yield Joined(names, np.array([value.size for value in arrays]), wide(np.concatenate(arrays)))
 
 
 def _fetched(values: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
@@ -197,6 +199,29 @@ def _fetched(values: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
         if not on_host(value):
             value.copy_to_host_async()
     return [np.asarray(value) for value in values]
+
+
+def of_joined(joined: Joined) -> Iterator[Statistics]:
+    """Yield the statistics of arrays that are joined, in their order."""
+    _, sizes, numbers = joined
+    starts = np.cumsum(sizes) - sizes
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.add.reduceat(np.square(numbers), starts)
+        totals, least, most = (
+            np.add.reduceat(numbers, starts),
+            np.minimum.reduceat(numbers, starts),
+            np.maximum.reduceat(numbers, starts),
+        )
+    # Those with NaN, infinity, or squares that float64 has not, are looked at one by one.
+    plain = np.isfinite(sums) & (sums > 1e-290)
+    columns = (sizes, totals, np.sqrt(sums), least, most)
+    for at, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        yield Statistics(*row) if plain[at] else _of_piece(numbers[starts[at] : starts[at] + sizes[at]])
+
+
+def _of_small(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Statistics]]:
+    for one in joined(named):
+        yield from zip(one.names, of_joined(one), strict=True)
 
 
 # --- on devices ------------------------------------------------------------------------------------
@@ -217,16 +242,13 @@ def of_device(value: jax.Array) -> Statistics:
 @jax.jit
 def _reduced(value: jax.Array, scale: Any) -> tuple[jax.Array, ...]:
     """Return how many are NaN, how many infinite; sum, sum of squares over `scale`, least and greatest."""
+    number = floating(value)
     if not jnp.issubdtype(value.dtype, jnp.inexact):
         whole = value.astype(jnp.int32) if value.dtype == jnp.bool else value
-        number = whole.astype(jnp.float32)
         return (
             *(jnp.uint32(0), jnp.uint32(0), jnp.sum(number), _square(number, scale)),
             *(jnp.min(whole), jnp.max(whole)),
         )
-    number = jnp.abs(value) if jnp.issubdtype(value.dtype, jnp.complexfloating) else value
-    if number.dtype.itemsize < 4:
-        number = number.astype(jnp.float32)
     infinite, finite = jnp.array(jnp.inf, number.dtype), jnp.isfinite(number)
     kept = jnp.where(finite, number, jnp.zeros_like(number))
     return (
@@ -234,6 +256,14 @@ def _reduced(value: jax.Array, scale: Any) -> tuple[jax.Array, ...]:
         *(jnp.sum(kept), _square(kept, scale)),
         *(jnp.min(jnp.where(finite, number, infinite)), jnp.max(jnp.where(finite, number, -infinite))),
     )
+
+
+def floating(value: jax.Array) -> jax.Array:
+    """Return numbers in float32 at least, complex ones by their sizes."""
+    number = jnp.abs(value) if jnp.issubdtype(value.dtype, jnp.complexfloating) else value
+    if not jnp.issubdtype(number.dtype, jnp.inexact) or number.dtype.itemsize < 4:
+        number = number.astype(jnp.float32)
+    return number
 
 
 def _square(number: jax.Array, scale: Any) -> jax.Array:
