@@ -40,12 +40,11 @@ def read(name: str) -> Any:
 
 def found_name(array: Any, own: str | None) -> str | None:
     """Return the full name of a variable that was just made."""
-    listed = [list(find().items()) for find in NAMED.values()]
-    for items in listed:
-        for name, value in reversed(items):
+    for find in NAMED.values():
+        for name, value in reversed(find().items()):
             if value is array:
-                return str(name)
+                return name
     # A branch of `cond` has an array of its own: the newest of that name is the one.
     like = re.compile(rf"(.*/)?{re.escape(own or 'Variable')}(_[0-9]+)?")
-    newest = (name for items in listed for name, _ in reversed(items) if like.fullmatch(name))
+    newest = (name for find in NAMED.values() for name in reversed(find()) if like.fullmatch(name))
     return next(newest, own or "Variable")
