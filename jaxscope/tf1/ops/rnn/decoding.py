@@ -328,7 +328,8 @@ def dynamic_decode(
             lengths = jnp.where(finished, lengths, time + 1)
             if not decoder.tracks_own_finished:
                 ended = ended | finished
-            kept, forms[:] = (found := jax.tree.flatten((outputs, alignments_in(after))))[0], found[1:]
+            kept, kept_form = jax.tree.flatten((outputs, alignments_in(after)))
+            forms.append(kept_form)
             return [*jax.tree.leaves((ended, following, after, lengths)), *given[len(leaves) :], *kept]
 
         start = leaves if key is None else [*leaves, key]
@@ -352,7 +353,7 @@ def dynamic_decode(
         every = (jnp.arange(times, dtype=jnp.int32), keys)
         arrays, made = jax.lax.scan(advance, [jnp.asarray(one) for one in leaves], every)
         _, _, last, lengths = jax.tree.unflatten(form, arrays)
-        outputs, shares = jax.tree.unflatten(forms[0], made)
+        outputs, shares = jax.tree.unflatten(forms[-1], made)
         last = with_history(tensors_of(last), shares)
         if not output_time_major:
             outputs = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), outputs)

@@ -50,7 +50,6 @@ def _run(
     reverse: bool = False,
 ) -> Any:
     key = loop_key()  # behind which the program has nothing that no cell asks for
-    as_step(cell)
     (outputs, shares), last = js.layers.rnn(
         _Attending(cell),
         arrays_of(_tensors(inputs)),
