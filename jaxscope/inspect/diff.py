@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,15 +138,35 @@ def diff(
         >>> js.inspect.diff(a, b).renames[0].new
         'gpt/\\1'
     """
+    here, there = leaves(a), leaves(b)
+    names = renamed([leaf.name for leaf in here], rename)
+    return of_leaves(here, there, names, rtol, atol, values=values)
+
+
+def of_leaves(
+    a: Sequence[Leaf], b: Sequence[Leaf], names: Mapping[str, str], rtol: float, atol: float, *, values: bool
+) -> Diff:
+    """Return in what the arrays of two sets differ.
+
+    Args:
+        a: The first set.
+        b: The second.
+        names: What names of the first set became; the others are left out.
+        rtol: As of `diff`.
+        atol: As of `diff`.
+        values: As of `diff`.
+
+    Raises:
+        ValueError: A tolerance is negative.
+    """
     if not (rtol >= 0 and atol >= 0):
         raise ValueError(f"tolerances are 0 or more, not rtol={rtol}, atol={atol}")
-    here, there = leaves(a), {leaf.name: leaf for leaf in leaves(b)}
-    names = renamed([leaf.name for leaf in here], rename)
+    there = {leaf.name: leaf for leaf in b}
     rows: list[Difference] = []
     only_a: list[Leaf] = []
     same = 0
     taken: set[str] = set()
-    for leaf in here:
+    for leaf in a:
         new = names.get(leaf.name)
         if new is None:
             continue

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jaxscope as js
-from jaxscope.inspect.diff import diff
+from jaxscope.inspect.diff import of_leaves
 from jaxscope.inspect.leaves import Named, leaves
 from jaxscope.inspect.page import contents
 from jaxscope.inspect.page.html import document
@@ -120,8 +120,8 @@ def page(
         shown = contents.alone(here, values=values)
     else:
         there = leaves(other)
-        found = diff(thing, other, rename, rtol=rtol, atol=atol, values=values)
         new = renamed([leaf.name for leaf in here], rename)
+        found = of_leaves(here, there, new, rtol, atol, values=values)
         old = {name: before for before, name in new.items()}
         names = [*(leaf.name for leaf in there), *found.only_a]
         shown = contents.compared(here, there, new, found, values=values)
