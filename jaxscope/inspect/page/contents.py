@@ -15,6 +15,7 @@ from jaxscope.inspect.sharing import Asked
 from jaxscope.inspect.statistics import Statistics
 
 _WIDTH = 120  # characters of what people gave
+_UNREAD: tuple[Statistics | None, str] = None, ""
 
 
 def alone(leaves: Sequence[Leaf], *, values: bool) -> dict[str, Any]:
@@ -127,29 +128,27 @@ def _side(leaves: Sequence[Leaf | None], *, values: bool) -> dict[str, Any]:
         "trainable": coded(None if leaf is None else leaf.trainable for leaf in leaves),
         "sharding": coded("" if leaf is None else _sharding(leaf.sharding) for leaf in leaves),
         "note": coded("" if leaf is None else leaf.note for leaf in leaves),
-        "statistics": _statistics([leaf for leaf in leaves if leaf is not None], leaves) if values else None,
+        "statistics": _statistics(leaves) if values else None,
     }
 
 
-def _statistics(there: Iterable[Leaf], leaves: Sequence[Leaf | None]) -> dict[str, Any] | None:
+def _statistics(leaves: Sequence[Leaf | None]) -> dict[str, Any] | None:
     readable: dict[str, Callable[[], Any]] = {
-        leaf.name: leaf.read for leaf in there if leaf.read and statistics.has_numbers(leaf.dtype)
+        leaf.name: leaf.read for leaf in leaves if leaf and leaf.read and statistics.has_numbers(leaf.dtype)
     }
     if not readable:
         return None
-    looked_at: dict[str, Statistics] = {}
-    spread: dict[str, str] = {}
-    for name, found, bars in histograms.of_all((name, read()) for name, read in readable.items()):
-        looked_at[name], spread[name] = found, bars
-    sets = [None if leaf is None else looked_at.get(leaf.name) for leaf in leaves]
+    of_all = histograms.of_all((name, read()) for name, read in readable.items())
+    looked_at = {name: (found, bars) for name, found, bars in of_all}
+    sets = [looked_at.get(leaf.name, _UNREAD) if leaf else _UNREAD for leaf in leaves]
+
+    def each(key: str) -> list[Any]:
+        return [None if found is None else getattr(found, key) for found, _ in sets]
+
     return {
-        "norm": rounded(None if one is None else one.norm for one in sets),
-        "min": rounded(None if one is None else one.min for one in sets),
-        "max": rounded(None if one is None else one.max for one in sets),
-        "mean": rounded(None if one is None else one.mean for one in sets),
-        "nan": coded(None if one is None else one.nan for one in sets),
-        "inf": coded(None if one is None else one.inf for one in sets),
-        "bars": ["" if leaf is None else spread.get(leaf.name, "") for leaf in leaves],
+        **{key: rounded(each(key)) for key in ("norm", "min", "max", "mean")},
+        **{key: coded(each(key)) for key in ("nan", "inf")},
+        "bars": [bars for _, bars in sets],
     }
 
 
