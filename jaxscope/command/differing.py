@@ -5,9 +5,8 @@ from typing import Any
 
 import jaxscope as js
 from jaxscope.command.converting import renames
-from jaxscope.command.inspecting import add_inputs, leaf_bytes
+from jaxscope.command.inspecting import add_inputs, followed
 from jaxscope.command.printing import show
-from jaxscope.command.progress import Progress
 from jaxscope.command.things import File, opened
 
 
@@ -20,25 +19,27 @@ def add_to(commands: Any) -> None:
     )
     made.add_argument("a", metavar="A", help="a file of variables, or module:net")
     made.add_argument("b", metavar="B", help="likewise")
-    made.add_argument(
-        "--rename", action="append", default=[], metavar="A=B", help="pattern of names in A = names in B"
-    )
-    made.add_argument("--rtol", type=float, default=0.0, help="relative difference that is none (0)")
-    made.add_argument("--atol", type=float, default=0.0, help="absolute difference that is none (0)")
+    add_comparison(made)
     made.add_argument("--no-values", action="store_true", help="compare names, shapes and types alone")
     add_inputs(made)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.set_defaults(run=run)
 
 
+def add_comparison(parser: argparse.ArgumentParser) -> None:
+    """Add the options for how two things are compared."""
+    parser.add_argument(
+        "--rename", action="append", default=[], metavar="A=B", help="pattern of names in A = names in B"
+    )
+    parser.add_argument("--rtol", type=float, default=0.0, help="relative difference that is none (0)")
+    parser.add_argument("--atol", type=float, default=0.0, help="absolute difference that is none (0)")
+
+
 def run(asked: argparse.Namespace) -> bool:
     """Do it; return whether anything differs."""
     things = [opened(thing, asked.input) for thing in (asked.a, asked.b)]
     files = [thing for thing in things if isinstance(thing, File)]
-    total = sum(sum(leaf_bytes(file).values()) for file in files)
-    with Progress("comparing", total) as progress:
-        for file in files:
-            file.progress = progress
+    with followed(files, "comparing"):
         a, b = things
         found = js.inspect.diff(
             a, b, renames(asked.rename), rtol=asked.rtol, atol=asked.atol, values=not asked.no_values

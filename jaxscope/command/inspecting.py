@@ -1,7 +1,9 @@
 """`jaxscope inspect`: what is in a file or a net, by scope."""
 
 import argparse
+import contextlib
 import math
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import jaxscope as js
@@ -50,13 +52,22 @@ def run(asked: argparse.Namespace) -> bool:
     if asked.sharing:
         raise MistakeError("a file does not say who asks for what: --sharing is for nets")
     file = file_of(asked.thing)
-    total = sum(leaf_bytes(file).values())
-    with Progress(f"reading {asked.thing}", total) as file.progress:
+    with followed([file], f"reading {asked.thing}"):
         found = js.inspect.summary(file, depth, values=asked.values)
     if not asked.json:
         show(head(file))
     show(found, as_json=asked.json)
     return False
+
+
+@contextlib.contextmanager
+def followed(files: Sequence[File], words: str, times: int = 1) -> Generator[None]:
+    """Show how much of some files is read, each of them so many times."""
+    total = times * sum(sum(leaf_bytes(file).values()) for file in files)
+    with Progress(words, total) as progress:
+        for file in files:
+            file.progress = progress
+        yield
 
 
 def leaf_bytes(file: js.checkpoint.CheckpointReader) -> dict[str, int]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import jaxscope as js
 from jaxscope.command.converting import renames
-from jaxscope.command.inspecting import add_inputs, leaf_bytes
+from jaxscope.command.differing import add_comparison
+from jaxscope.command.inspecting import add_inputs, followed
 from jaxscope.command.mistakes import MistakeError
-from jaxscope.command.progress import Progress
 from jaxscope.command.things import File, file_of, is_net, net_of
 from jaxscope.inspect.tables import human_bytes
 
@@ -32,11 +32,7 @@ def add_to(commands: Any) -> None:
     made.add_argument(
         "--values", action="store_true", help="read values: statistics, histograms, differences"
     )
-    made.add_argument(
-        "--rename", action="append", default=[], metavar="A=B", help="pattern of names in A = names in B"
-    )
-    made.add_argument("--rtol", type=float, default=0.0, help="relative difference that is none (0)")
-    made.add_argument("--atol", type=float, default=0.0, help="absolute difference that is none (0)")
+    add_comparison(made)
     add_inputs(made)
     made.add_argument("--force", action="store_true", help="write over a file that is no page of ours")
     made.set_defaults(run=run)
@@ -63,10 +59,7 @@ def run(asked: argparse.Namespace) -> bool:
             things.append(file_of(word))
     files = [thing for thing in things if isinstance(thing, File)]
     times = _COMPARED if len(things) == 2 else _ALONE
-    total = times * sum(sum(leaf_bytes(file).values()) for file in files)
-    with Progress(f"reading {' and '.join(file.path for file in files)}", total) as progress:
-        for file in files:
-            file.progress = progress
+    with followed(files, f"reading {' and '.join(file.path for file in files)}", times):
         made = js.inspect.page(
             *things,
             title=asked.title,
