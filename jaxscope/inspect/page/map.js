@@ -4,6 +4,7 @@
 const HEAD = 18,
   GAP = 3,
   SMALL = 1.2,
+  CROWDED = 36, // square pixels for each variable
   DURATION = 260;
 const FONT = '11px ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
@@ -23,8 +24,14 @@ const map = {
   dimmed: () => false,
 };
 
-const headOf = (node) => (node.x1 - node.x0 > 46 && node.y1 - node.y0 > 34 ? HEAD : gapOf(node));
-const gapOf = (node) => (!node.depth ? 0 : Math.min(node.x1 - node.x0, node.y1 - node.y0) > 60 ? GAP : 1);
+// Where there are too many variables for frames and names to leave them room, there are none.
+const crowded = (node) => (node.x1 - node.x0) * (node.y1 - node.y0) < CROWDED * node.data.variables;
+const headOf = (node) =>
+  node.x1 - node.x0 > 46 && node.y1 - node.y0 > 34 && !crowded(node) ? HEAD : gapOf(node);
+function gapOf(node) {
+  if (!node.depth || (crowded(node) && node.depth > 2)) return 0;
+  return Math.min(node.x1 - node.x0, node.y1 - node.y0) > 60 ? GAP : 1;
+}
 
 function layOut(focus) {
   const all = focus.bytes > 0 ? (node) => node.bytes : (node) => node.variables;
@@ -36,7 +43,7 @@ function layOut(focus) {
   d3
     .treemap()
     .size([map.width, map.height])
-    .paddingInner(1)
+    .paddingInner((node) => (crowded(node) ? 0.5 : 1))
     .paddingOuter(gapOf)
     .paddingTop((node) => (node.depth ? headOf(node) : 0))(root);
   const found = [];
