@@ -28,6 +28,16 @@ CALLS = {
 }
 
 
+def called(equation: Any) -> Any:
+    """Return the jaxpr, closed or not, that an equation runs once on its operands; None if there is none."""
+    inner = equation.params.get(CALLS.get(equation.primitive.name, ""))
+    if inner is None:
+        return None
+    body = getattr(inner, "jaxpr", inner)
+    fits = len(body.invars) == len(equation.invars) and len(body.outvars) == len(equation.outvars)
+    return inner if fits else None
+
+
 def dependencies(
     jaxpr: Any, inputs: Sequence[Flags], constants: Sequence[Flags] = (), known: Collection[Any] = ()
 ) -> list[Flags]:
@@ -52,14 +62,11 @@ def dependencies(
 
 
 def _of_equation(equation: Any, taken: list[Flags]) -> list[Flags]:
-    name, params = equation.primitive.name, equation.params
-    if name == "scan":
+    if equation.primitive.name == "scan":
         return _of_scan(equation, taken)
-    inner = params.get(CALLS.get(name, ""))
+    inner = called(equation)
     if inner is not None:
-        inner = getattr(inner, "jaxpr", inner)
-        if len(inner.invars) == len(taken) and len(inner.outvars) == len(equation.outvars):
-            return dependencies(inner, taken)
+        return dependencies(getattr(inner, "jaxpr", inner), taken)
     return [NOTHING.union(*taken)] * len(equation.outvars)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Literal, Var
 
-from jaxscope.interop.dependencies import CALLS
+from jaxscope.interop.dependencies import called
 
 
 def inlined(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -51,13 +51,9 @@ def _write(
 
 def _inner(equation: Any) -> Any:
     """Return the jaxpr of a call of several results; None of anything else."""
-    name = equation.primitive.name
-    inner = equation.params.get(CALLS.get(name, ""))
-    if inner is None or name.startswith("custom_") or len(equation.outvars) < 2:
+    if equation.primitive.name.startswith("custom_") or len(equation.outvars) < 2:
         return None
-    body = getattr(inner, "jaxpr", inner)
-    fits = len(body.invars) == len(equation.invars) and len(body.outvars) == len(equation.outvars)
-    return inner if fits else None
+    return called(equation)
 
 
 def _of(atom: Any, known: Mapping[Any, Any]) -> Any:
