@@ -44,7 +44,7 @@ class Program:
         self._closed: Any = jax.make_jaxpr(function)(key, list(arrays))
         self._whole = Parted(self._closed)
         #: By the type of keys: what values are drawn from, one by one.
-        self._parted = {self._key_type: Parted(inlined(self._closed))}
+        self._parted: dict[Any, Parted] = {}
         self._arrays = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in self._inputs[1:]]
         self.results: list[jax.ShapeDtypeStruct] = [
             jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in self._closed.out_avals
@@ -52,6 +52,7 @@ class Program:
         self.safe = not any(isinstance(const, Tracer) for const in self._closed.consts)
         self._of_inputs = self._find_of_inputs()
         self._starts: dict[int, Any] = {}
+        self._alike: dict[int, Hashable] = {}
         self._values: dict[Any, list[Any]] = {}
 
     @property
@@ -115,21 +116,28 @@ class Program:
         The key stands in the place of the one that the library makes for this value: of a name, by counting,
         or by splitting. So values that are drawn alike are so wherever in the model they are.
         """
-        if key.dtype not in self._parted:  # keys of another kind, for which the program is another one
-            made: Any = jax.make_jaxpr(self._function)
-            closed = made(jax.ShapeDtypeStruct((), key.dtype), self._arrays)
-            self._parted[key.dtype] = Parted(inlined(closed))
-        parted = self._parted[key.dtype]
-        first, *others = parted.closed.jaxpr.invars
-        return self._run(parted, [at], [parted.root(at, first, others), *others], key)[0]
+        parted, taken = self._drawing(at, key.dtype)
+        return self._run(parted, [at], taken, key)[0]
 
     def alike(self, at: int) -> Hashable:
         """Return what is equal for results, also of other programs, that are drawn in the same way."""
-        parted = self._parted[self._key_type]
-        first, *others = parted.closed.jaxpr.invars
-        taken = [parted.root(at, first, others), *others]
-        # JAX draws other bits by the same operations where this is otherwise.
-        return parted.alike(at, taken), bool(_config.jax_threefry_partitionable)
+        if at not in self._alike:
+            parted, taken = self._drawing(at, self._key_type)
+            # JAX draws other bits by the same operations where this is otherwise.
+            self._alike[at] = parted.alike(at, taken), bool(_config.jax_threefry_partitionable)
+        return self._alike[at]
+
+    def _drawing(self, at: int, key_type: Any) -> tuple[Parted, list[Any]]:
+        """Return what one result is drawn from by keys of a type, and what that takes: a key, the inputs."""
+        if key_type not in self._parted:
+            closed = self._closed
+            if key_type != self._key_type:  # for which the program is another one
+                made: Any = jax.make_jaxpr(self._function)
+                closed = made(jax.ShapeDtypeStruct((), key_type), self._arrays)
+            self._parted[key_type] = Parted(inlined(closed))
+        parted = self._parted[key_type]
+        key, *others = parted.closed.jaxpr.invars
+        return parted, [parted.root(at, key, others), *others]
 
     def _drawn(self, key: Any) -> list[Any]:
         """Return results as the library computes them: operation by operation, now."""
@@ -180,7 +188,6 @@ class Start(js.initializers.Initializer):
 
     def __init__(self, program: Program, at: int) -> None:
         self._program, self._at = Memory(program), at
-        self._alike = Memory(program.alike(at))
 
     def draw(self, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         """Return the result."""
@@ -197,7 +204,7 @@ class Start(js.initializers.Initializer):
         return None
 
     def _compared(self) -> tuple[Any, ...]:
-        return (self._alike.value,)
+        return (self._program.value.alike(self._at),)
 
     def __repr__(self) -> str:
         return "the module's own"
