@@ -2,9 +2,9 @@
 
 import warnings
 
-from jaxscope._core.base.sites import here
+from jaxscope._core.base.sites import here, is_users
 
-__all__ = ["users_line", "warn"]
+__all__ = ["is_users", "users_line", "warn"]
 
 
 def users_line() -> str:

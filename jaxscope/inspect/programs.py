@@ -14,10 +14,11 @@ import jax
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
-import jaxscope as js
+from jaxscope.sites import is_users
 
 #: Equations that run one jaxpr on their operands, and their parameter that has it.
 _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "remat2": "jaxpr", "checkpoint": "jaxpr"}
+_JAX = os.path.dirname(str(jax.__file__)) + os.sep
 #: What is told of scopes whose operations are those of a derivative.
 BACKWARD = " (backward)"
 
@@ -261,9 +262,6 @@ def _between(inner: str, outer: str) -> Iterator[str]:
 
 # --- places ----------------------------------------------------------------------------------------
 
-_JAX, _OURS = (os.path.dirname(str(module.__file__)) + os.sep for module in (jax, js))
-_NOT_USERS = _JAX, _OURS
-
 
 def place_of(sources: Sequence[Any]) -> str:
     """Return the user's line behind an equation: of its own, or of a call around it; "" if none is known."""
@@ -271,10 +269,7 @@ def place_of(sources: Sequence[Any]) -> str:
         frames = getattr(source.traceback, "frames", None) or ()
         for frame in frames:
             file = str(frame.file_name)
-            if not file.startswith(_NOT_USERS) and os.path.basename(file) not in (
-                "contextlib.py",
-                "functools.py",
-            ):
+            if is_users(file):
                 function = str(frame.function_name).rpartition(".")[2]
                 return f"{os.path.basename(file)}:{frame.line_num} in {function}"
     return source_info_util.summarize(sources[0]) if sources else ""

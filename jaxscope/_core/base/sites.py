@@ -89,14 +89,15 @@ def here(skip: int = 0) -> Site:
         skip: How many of the caller's own frames are surely jaxscope's, beside the caller's.
     """
     frame = sys._getframe(skip + 1)
-    while not _is_users(frame.f_code.co_filename) and frame.f_back is not None:
+    while not is_users(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
     outer = frame.f_back
-    users = outer is not None and _is_users(outer.f_code.co_filename)
+    users = outer is not None and is_users(outer.f_code.co_filename)
     caller = (outer.f_code, outer.f_lasti) if outer is not None and users else None
     return tuple.__new__(Site, (frame.f_code, frame.f_lasti, caller))  # twice as fast as Site(...)
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
+    """Tell whether a frame of a file is the user's."""
     return not file.startswith(_NOT_USERS)
