@@ -144,7 +144,7 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> list(specs.select("b/"))
             ['b/w']
         """
-        return self.partition(pattern)[0]
+        return self._only(self._flags(pattern))
 
     def partition(self, pattern: Pattern) -> "tuple[VariableSpecs, VariableSpecs]":
         """Return the specs that match and those that do not.
@@ -165,13 +165,16 @@ class VariableSpecs(Mapping[str, VariableSpec]):
             >>> list(a), list(others)
             (['a/w'], ['b/w'])
         """
-        found = matching(pattern, list(self)) if isinstance(pattern, str) else map(pattern, self.values())
-        chosen = {spec.name for spec, matches in zip(self.values(), found, strict=True) if matches}
-        one, other = (
-            VariableSpecs(spec for spec in self.values() if (spec.name in chosen) is wanted)
-            for wanted in (True, False)
-        )
-        return one, other
+        matches = self._flags(pattern)
+        return self._only(matches), self._only([not match for match in matches])
+
+    def _flags(self, pattern: Pattern) -> list[bool]:
+        if isinstance(pattern, str):
+            return matching(pattern, list(self))
+        return [bool(pattern(spec)) for spec in self.values()]
+
+    def _only(self, flags: Iterable[bool]) -> "VariableSpecs":
+        return VariableSpecs(spec for spec, flag in zip(self.values(), flags, strict=True) if flag)
 
     def stack(self, pattern: str) -> "VariableSpecs":
         """Return these specs with those of numbered layers stacked, as `Variables.stack` does with values.
