@@ -11,8 +11,8 @@ from jax.core import Tracer
 from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
-from jaxscope.interop.plans import Found, Plan, Plans, plan_of
+from jaxscope.interop.leaves import Leaf, Trainable, leaf_of, path_text, restructured, write
+from jaxscope.interop.plans import Found, Plan, Plans, by_name, plan_of
 
 
 def equinox(
@@ -120,8 +120,7 @@ class _Equinox:
         if not 1 <= len(trees) <= 2 or not isinstance(trees[0], self._eqx.Module):
             raise TypeError("what Equinox has is a module, or a module and its state")
         found, _ = _taken_apart(self._eqx, trees[0], trees[1] if len(trees) == 2 else None)
-        leaves = checked([leaf for leaf, _ in found], self._trainable)
-        return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
+        return by_name(found, self._trainable)
 
     def _plan(self) -> Plan:
         def make(key: Any, _: list[Any]) -> tuple[Found, Any]:

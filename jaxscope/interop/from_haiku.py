@@ -10,8 +10,8 @@ from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.calls import Call
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
-from jaxscope.interop.plans import Found, Plan, Plans
+from jaxscope.interop.leaves import Leaf, Trainable, leaf_of, path_text, restructured, write
+from jaxscope.interop.plans import Found, Plan, Plans, by_name
 
 
 def haiku(
@@ -118,8 +118,7 @@ class _Haiku:
         if not 1 <= len(trees) <= 2 or not all(isinstance(tree, Mapping) for tree in trees):
             raise TypeError("what Haiku has is params, or params and state, each a dict of modules")
         found = [pair for at, tree in enumerate(trees) for pair in _found(tree, trainable=not at)]
-        leaves = checked([leaf for leaf, _ in found], self._trainable)
-        return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
+        return by_name(found, self._trainable)
 
     def _plan(self, call: Call) -> Plan:
         def make(key: Any, arrays: list[Any]) -> tuple[Found, Any]:

@@ -9,8 +9,8 @@ from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.calls import Call
 from jaxscope.interop.keys import keys
-from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
-from jaxscope.interop.plans import Found, Plan, Plans
+from jaxscope.interop.leaves import Leaf, Trainable, leaf_of, path_text, restructured, write
+from jaxscope.interop.plans import Found, Plan, Plans, by_name
 
 
 def linen(
@@ -124,8 +124,7 @@ class _Linen:
         if not isinstance(given, Mapping) or (given and "params" not in given):
             raise TypeError('what Linen has is one dict of collections: {"params": ..., "batch_stats": ...}')
         found = self._found(given)
-        leaves = checked([leaf for leaf, _ in found], self._trainable)
-        return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
+        return by_name(found, self._trainable)
 
     def _writes(self, collection: str) -> bool:
         return self._mutable if isinstance(self._mutable, bool) else collection in self._mutable

@@ -7,8 +7,8 @@ import jax
 from jaxscope.extras import library
 from jaxscope.interop.adapter import Adapter
 from jaxscope.interop.keys import keys, shaped
-from jaxscope.interop.leaves import Leaf, Trainable, checked, leaf_of, path_text, restructured, write
-from jaxscope.interop.plans import Found, Plan, Plans, plan_of
+from jaxscope.interop.leaves import Leaf, Trainable, leaf_of, path_text, restructured, write
+from jaxscope.interop.plans import Found, Plan, Plans, by_name, plan_of
 
 
 def nnx(
@@ -118,14 +118,11 @@ class _Nnx:
             raise TypeError("what NNX has is one module, or its nnx.State")
         state = self._nnx.state(trees[0]) if isinstance(trees[0], self._nnx.Module) else trees[0]
         found = [
-            (path, one)
+            (self._leaf(path, one), value_of(one))
             for path, one in self._nnx.to_flat_state(state)
             if not isinstance(one, self._nnx.RngState)
         ]
-        leaves = checked([self._leaf(path, one) for path, one in found], self._trainable)
-        return {
-            leaf.name: (value_of(one), leaf.trainable) for leaf, (_, one) in zip(leaves, found, strict=True)
-        }
+        return by_name(found, self._trainable)
 
     def _plan(self) -> Plan:
         def make(key: Any, _: list[Any]) -> tuple[Found, Any]:

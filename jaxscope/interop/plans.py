@@ -105,3 +105,13 @@ def plan_of(found: Found, rest: Any, trainable: Trainable) -> Plan:
     """
     leaves = checked([leaf for leaf, _ in found], trainable)
     return Plan(leaves, rest, None, [value for _, value in found])
+
+
+def by_name(found: Found, trainable: Trainable) -> dict[str, tuple[Any, bool]]:
+    """Return the values of what a library has by name, each with whether it is trained.
+
+    Raises:
+        InvalidNameError: Two arrays would have one name (code `same_name`).
+    """
+    leaves = checked([leaf for leaf, _ in found], trainable)
+    return {leaf.name: (value, leaf.trainable) for leaf, (_, value) in zip(leaves, found, strict=True)}
