@@ -24,11 +24,18 @@ def alone(leaves: Sequence[Leaf], *, values: bool) -> dict[str, Any]:
 
 
 def compared(
-    a: Sequence[Leaf], b: Sequence[Leaf], new: Mapping[str, str], found: Diff, *, values: bool
+    names: Sequence[str],
+    a: Sequence[Leaf],
+    b: Sequence[Leaf],
+    new: Mapping[str, str],
+    found: Diff,
+    *,
+    values: bool,
 ) -> dict[str, Any]:
-    """Return the contents of a page about two sets: the names of the second, then what only the first has.
+    """Return the contents of a page about two sets.
 
     Args:
+        names: The names of the second, then what only the first has.
         a: The first set.
         b: The second.
         new: What names of the first set became.
@@ -37,7 +44,6 @@ def compared(
     """
     here = {new[leaf.name]: leaf for leaf in a if leaf.name in new}
     there = {leaf.name: leaf for leaf in b}
-    names = [*there, *found.only_a]
     places = {name: at for at, name in enumerate(names)}
     by_name = {row.name: row for row in found.rows}
     rows = [by_name.get(name) for name in names]

@@ -43,14 +43,14 @@ def _embedded(contents: dict[str, Any]) -> str:
 def _static() -> dict[str, str]:
     """Return what is the same in all pages, and the digests by which the policy knows it."""
     style = _read("page.css")
-    library = _read(_LIBRARY)
+    notice = f"/*!\n{_read('d3-hierarchy.LICENSE.txt').strip()}\n*/\n"
+    library = notice + _read(_LIBRARY)
     ours = "".join(_read(name) for name in _SCRIPTS)
     script = f'(() => {{\n"use strict";\n{ours}}})();\n'
-    notice = f"/*!\n{_read('d3-hierarchy.LICENSE.txt').strip()}\n*/\n"
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_digest(notice + library)} {_digest(script)}",
+            f"script-src {_digest(library)} {_digest(script)}",
             f"style-src {_digest(style)}",
             "img-src data:",
             "base-uri 'none'",
@@ -58,7 +58,7 @@ def _static() -> dict[str, str]:
             "require-trusted-types-for 'script'",
         ]
     )
-    return {"style": style, "library": notice + library, "script": script, "policy": policy}
+    return {"style": style, "library": library, "script": script, "policy": policy}
 
 
 def _digest(text: str) -> str:

@@ -124,7 +124,7 @@ def page(
         found = of_leaves(here, there, new, rtol, atol, values=values)
         old = {name: before for before, name in new.items()}
         names = [*(leaf.name for leaf in there), *found.only_a]
-        shown = contents.compared(here, there, new, found, values=values)
+        shown = contents.compared(names, here, there, new, found, values=values)
     known = specs if specs is not None else _specs_of(thing, other)
     if known:
         shown |= contents.of_specs(_names_in(known, names, old, "specs"), known)
