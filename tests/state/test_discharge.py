@@ -208,11 +208,11 @@ SLOW |= {name for name in OUTER if name.startswith("grad of")}
 REVERSE = {name for name in OUTER if "grad" in name or name == "hessian"}
 
 
-def assert_same(found: Any, expected: Any) -> None:
+def assert_same(found: Any, expected: Any, atol: float = 1e-6) -> None:
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert one.dtype == other.dtype
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=atol)
 
 
 def of(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -132,7 +132,11 @@ def test_programs(program: Any, data: Any):
     assert not refs_in(closed.jaxpr)
     assert not closed.effects
     one, other = jax.jit(lambda: (outer(found), outer(expected)))()
-    assert_same(one, other)
+    # Each rounds in its own way, and what nearly cancels is as far off as its parts are.
+    largest = max(
+        float(jnp.where(jnp.isfinite(leaf), jnp.abs(leaf), 0).max()) for leaf in jax.tree.leaves(other)
+    )
+    assert_same(one, other, atol=1e-5 * max(1.0, largest))
 
 
 SHAPE = (4, 3, 2)
