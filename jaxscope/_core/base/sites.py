@@ -5,6 +5,7 @@ import functools
 import inspect
 import os
 import sys
+import warnings
 from types import CodeType
 from typing import NamedTuple
 
@@ -95,6 +96,12 @@ def here(skip: int = 0) -> Site:
     users = outer is not None and is_users(outer.f_code.co_filename)
     caller = (outer.f_code, outer.f_lasti) if outer is not None and users else None
     return tuple.__new__(Site, (frame.f_code, frame.f_lasti, caller))  # twice as fast as Site(...)
+
+
+def warn(message: str) -> None:
+    """Warn about the innermost line that is the user's; Python shows it once for each."""
+    site = here(1)
+    warnings.warn_explicit(message, UserWarning, site.file, site.line)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,13 +1,12 @@
 """remat: a block whose inside is computed again in the backward pass."""
 
 import types
-import warnings
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import jax
 
-from jaxscope._core.base.sites import here
+from jaxscope._core.base.sites import warn
 from jaxscope._core.base.wrapper import Wrapper
 from jaxscope._core.blocks.in_place import InPlace
 from jaxscope._core.passes.base_pass import Pass, current
@@ -68,13 +67,8 @@ class Rematted(Wrapper, Generic[P, R]):
 
 def _warn(problem: Exception) -> None:
     """Say that a block is not computed again, since it works only as it is."""
-    site, why = here(), str(problem).partition("\n")[0]
-    warnings.warn_explicit(
-        f"js.remat runs a block as it is, and computes nothing again: {why or type(problem).__name__}",
-        UserWarning,
-        site.file,
-        site.line,
-    )
+    why = str(problem).partition("\n")[0]
+    warn(f"js.remat runs a block as it is, and computes nothing again: {why or type(problem).__name__}")
 
 
 def _differentiable(run: Pass) -> bool:

@@ -1,6 +1,5 @@
 """Calls of one function: each runs as it is written, or is jitted whole, as earlier ones have taught."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from jaxscope._core.base import compat
 from jaxscope._core.base.calls import Arguments, Call, Result, narrows
 from jaxscope._core.base.forgetful_jit import Program
 from jaxscope._core.base.recent import Recent
-from jaxscope._core.base.sites import here
+from jaxscope._core.base.sites import here, warn
 from jaxscope._core.passes.learned import Memories, Memory
 from jaxscope._core.passes.recording import Recording
 from jaxscope._core.passes.replaying import Replaying
@@ -185,13 +184,9 @@ class Calls:
             return
         if why and why not in self._warned and len(self._warned) < _WARNINGS:
             self._warned.add(why)
-            site = here()
-            warnings.warn_explicit(
+            warn(
                 f"jaxscope runs this call operation by operation, which is slow: {why}. "
-                "Call apply under jax.jit, or pass such values as static arguments.",
-                UserWarning,
-                site.file,
-                site.line,
+                "Call apply under jax.jit, or pass such values as static arguments."
             )
 
 
