@@ -12,6 +12,7 @@ from jax.extend.core import Literal, Var
 
 from jaxscope.inspect.leaves import on_host
 from jaxscope.inspect.programs import Program, Step
+from jaxscope.scans import whole
 
 #: Bits of what is noted of a value.
 NAN, INF = 1, 2
@@ -77,8 +78,8 @@ def _looped(step: Step, operands: Sequence[Any], wanted: Any, kept: Kept) -> lis
     assert body is not None
     # Which are carried is told in other words from release to release; what is scanned has an axis more.
     inner = params["jaxpr"].jaxpr
-    carried = _whole(step.equation.outvars, inner.outvars)
-    constants = _whole(step.equation.invars, inner.invars) - carried
+    carried = whole(step.equation.outvars, inner.outvars)
+    constants = whole(step.equation.invars, inner.invars) - carried
     found: list[tuple[Any, Any]] = []
 
     def one(carry: Any, each: Any) -> Any:
@@ -131,10 +132,3 @@ def _stacked(notes: list[Any]) -> Any:
     if any(isinstance(one, jax.Array) for one in notes):
         return jnp.stack([jnp.asarray(one, jnp.uint8) for one in notes])
     return np.array(notes, np.uint8)
-
-
-def _whole(outside: Any, inside: Any) -> int:
-    """Return how many variables have as many axes outside of a loop as in its body."""
-    return sum(
-        len(one.aval.shape) == len(other.aval.shape) for one, other in zip(outside, inside, strict=True)
-    )

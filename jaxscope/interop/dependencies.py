@@ -5,6 +5,8 @@ from typing import Any
 
 from jax.extend.core import Literal
 
+from jaxscope.scans import whole
+
 #: What a value depends on: some of KEY and INPUTS.
 Flags = frozenset[str]
 
@@ -74,8 +76,8 @@ def _of_scan(equation: Any, taken: list[Flags]) -> list[Flags]:
     """Return what a scan's results depend on: a carry, on what it depends on after any number of steps."""
     body = equation.params["jaxpr"].jaxpr
     # Which are carried is told in other words from release to release; what is scanned has an axis more.
-    count = _whole(equation.outvars, body.outvars)
-    first = _whole(equation.invars, body.invars) - count
+    count = whole(equation.outvars, body.outvars)
+    first = whole(equation.invars, body.invars) - count
     carry = taken[first : first + count]
     while True:
         results = dependencies(body, [*taken[:first], *carry, *taken[first + count :]])
@@ -83,10 +85,3 @@ def _of_scan(equation: Any, taken: list[Flags]) -> list[Flags]:
         if grown == carry:
             return [*carry, *results[count:]]
         carry = grown
-
-
-def _whole(outside: Any, inside: Any) -> int:
-    """Return how many variables have as many axes outside of a loop as in its body."""
-    return sum(
-        len(one.aval.shape) == len(other.aval.shape) for one, other in zip(outside, inside, strict=True)
-    )
