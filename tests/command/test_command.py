@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -309,3 +310,22 @@ def test_completion(capsys, shell: str):
 
 def test_version(capsys):
     assert run(capsys, "--version")[:2] == (0, f"{js.__version__}\n")
+
+
+PAGE = Path(__file__).parent.parent.parent / "docs/how_to/inspect.md"
+OF_EXAMPLES = [
+    line for line in PAGE.read_text().splitlines() if line.startswith("jaxscope inspect examples/")
+]
+
+
+@pytest.mark.parametrize("line", OF_EXAMPLES)
+def test_the_page_names_what_is_there(line: str, monkeypatch: pytest.MonkeyPatch, capsys):
+    """A line of the page that looks into one of the examples does."""
+    monkeypatch.chdir(PAGE.parent.parent.parent)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(shlex.split(line, comments=True)[1:]) == 0
+    assert "encoder/features/kernel" in capsys.readouterr().out
+
+
+def test_the_page_has_such_a_line():
+    assert OF_EXAMPLES
